@@ -1,0 +1,1 @@
+//! The actor kit: typed services, mailboxes that survive a restart, supervision, shards and observation.

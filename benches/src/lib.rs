@@ -1,0 +1,1 @@
+//! Benchmarks of the actor kit beside the plain alternatives.

@@ -1,0 +1,3 @@
+//! The commands of the repository: test, ci, layers, services.
+
+fn main() {}

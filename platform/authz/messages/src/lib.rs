@@ -1,0 +1,1 @@
+//! The typed protocol of the authorization service, data only.

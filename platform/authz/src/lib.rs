@@ -1,0 +1,1 @@
+//! Roles, permissions and resource policies, and why a decision was made.

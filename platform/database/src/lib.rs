@@ -1,0 +1,1 @@
+//! PostgreSQL and SQLite behind one connection type, the unit of work and the migration runner.

@@ -1,0 +1,1 @@
+//! The HTTP edge: listeners, gates and the translation between requests and messages.

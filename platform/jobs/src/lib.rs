@@ -1,0 +1,1 @@
+//! The scheduler: queued, delayed and recurring jobs in the database.

@@ -1,0 +1,3 @@
+//! The binary `troupe`: configuration, composition and the command line.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Logs, metrics, health and the error bus of a node.
