@@ -1,1 +1,26 @@
-//! The actor kit: typed services, mailboxes that survive a restart, supervision, shards and observation.
+//! The actor kit.
+//!
+//! A [`Service`] handles one typed protocol ([`Message`]). Its mailbox is a bounded lane that
+//! outlives it: a restart keeps what waits, and a [`ServiceRef`] stays good. [`Supervisor`]s start,
+//! restart and stop services in order. Every message carries a [`Scope`] (deadline, trace,
+//! principal) and, when asked, a reply port that travels with it, so that an answer goes straight
+//! back to the asker however many actors the message passed.
+//!
+//! ractor carries life cycle, links and wake tokens underneath; none of its types is public here.
+//!
+//! Guarantees: a message is handled at most once; messages of one sender to one service with one
+//! worker are handled in order; every ask ends by its deadline; no message is lost uncounted.
+
+mod failure;
+mod message;
+mod principal;
+mod reply;
+mod scope;
+mod time;
+
+pub use failure::{Failure, FailureKind, FieldFault};
+pub use message::{Message, Request, through_wire};
+pub use principal::{PermissionSet, Principal, PrincipalKind};
+pub use reply::{Answer, Pending, Reply, ReplyPort};
+pub use scope::{Idempotency, Origin, Priority, RateState, Scope, Trailers};
+pub use time::{Deadline, Moment};

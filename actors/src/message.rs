@@ -1,0 +1,108 @@
+//! What an actor understands: plain data with a name, a version and a list of secret fields.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::failure::Failure;
+
+/// The typed protocol of a service: an enum of requests and notices. Write it with [`protocol!`](crate::protocol).
+pub trait Message: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Name of the protocol, for example `blog`.
+    const PROTOCOL: &'static str;
+    /// Version of the schema; a peer with another version is refused.
+    const VERSION: u16;
+    /// Names of fields whose values never leave the actor, at any depth.
+    const REDACT: &'static [&'static str];
+
+    /// Name of the variant.
+    fn kind(&self) -> &'static str;
+}
+
+/// One message of a protocol that has an answer.
+pub trait Request: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The protocol it belongs to.
+    type Protocol: Message + From<Self>;
+    /// What the answer is when it succeeds.
+    type Reply: Serialize + DeserializeOwned + Send + 'static;
+}
+
+/// Writes the data types of a protocol: the enum, `From` for each part, [`Message`] and [`Request`].
+///
+/// A part with `=> Reply` is a request; without it is told and never answered. Each part is a
+/// struct of the same name in scope.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Clone, Serialize, Deserialize)]
+/// pub struct Add { pub amount: u64 }
+/// #[derive(Debug, Clone, Serialize, Deserialize)]
+/// pub struct Reset;
+///
+/// troupe_actors::protocol! {
+///     /// A counter.
+///     pub enum CounterMessage("counter", 1) redact [] {
+///         /// Adds and answers the sum.
+///         Add => u64,
+///         /// Starts again at zero.
+///         Reset,
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! protocol {
+    (
+        $(#[$meta:meta])*
+        $visibility:vis enum $name:ident($protocol:literal, $version:literal)
+        redact [$($secret:literal),* $(,)?] {
+            $( $(#[$part_meta:meta])* $part:ident $(=> $reply:ty)? ),* $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, ::serde::Serialize, ::serde::Deserialize)]
+        $visibility enum $name {
+            $( $(#[$part_meta])* $part($part), )*
+        }
+
+        impl $crate::Message for $name {
+            const PROTOCOL: &'static str = $protocol;
+            const VERSION: u16 = $version;
+            const REDACT: &'static [&'static str] = &[$($secret),*];
+
+            fn kind(&self) -> &'static str {
+                match self {
+                    $( Self::$part(_) => stringify!($part), )*
+                }
+            }
+        }
+
+        $(
+            impl From<$part> for $name {
+                fn from(part: $part) -> Self {
+                    Self::$part(part)
+                }
+            }
+
+            $(
+                impl $crate::Request for $part {
+                    type Protocol = $name;
+                    type Reply = $reply;
+                }
+            )?
+        )*
+    };
+}
+
+/// Sends a value through its wire encoding and back, as a hop between nodes would.
+///
+/// # Errors
+/// When the value cannot be encoded or does not decode to the same type: a defect of its serde
+/// implementation that only distribution would show.
+pub fn through_wire<T: Serialize + DeserializeOwned>(value: &T) -> Result<T, Failure> {
+    let bytes = rmp_serde::to_vec_named(value).map_err(|error| wire_fault("encoded", &error))?;
+    rmp_serde::from_slice(&bytes).map_err(|error| wire_fault("decoded", &error))
+}
+
+fn wire_fault(step: &str, error: &dyn std::fmt::Display) -> Failure {
+    Failure::internal("actors.wire.broken", format!("a message could not be {step}: {error}"))
+}

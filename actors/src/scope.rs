@@ -1,0 +1,234 @@
+//! What travels with a message besides its data: the deadline, the trace, the principal.
+//!
+//! A scope is cheap to clone: a few words and one shared pointer. Work started inside a handler
+//! takes the handler's scope, so that a deadline or a trace never ends at a hop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::principal::{PermissionSet, Principal, PrincipalKind};
+use crate::time::{Deadline, Moment};
+
+/// Which message is shed first when mailboxes fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Shed when a mailbox is half full: crawlers, prefetching, background refreshes.
+    Low,
+    /// Shed when a mailbox is nine tenths full: ordinary requests.
+    Normal,
+    /// Uses the whole mailbox: the platform's own work.
+    High,
+}
+
+/// A caller's promise that two requests with the same key are one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Idempotency {
+    /// The key as the caller sent it.
+    pub key: String,
+    /// A hash of what was asked; the same key with another fingerprint is refused.
+    pub fingerprint: String,
+}
+
+/// The state of a rate limit, reported back to the caller with the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateState {
+    /// Name of the policy.
+    pub policy: String,
+    /// Requests allowed in a window.
+    pub quota: u32,
+    /// Length of the window in seconds.
+    pub window_secs: u32,
+    /// Requests left.
+    pub remaining: u32,
+    /// Seconds until the quota is whole again.
+    pub reset_secs: u32,
+}
+
+/// What the stations on the way tell the asker besides the reply itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trailers {
+    /// The tightest rate limit that the request was counted against.
+    pub rate: Option<RateState>,
+    /// Whether the reply is a stored one, replayed for the same idempotency key.
+    pub replayed: bool,
+}
+
+/// Where work comes from and on whose behalf it is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Trace id (W3C trace context, 16 bytes).
+    pub trace: u128,
+    /// The span that caused this message (W3C trace context, 8 bytes).
+    pub span: u64,
+    /// Id of the request at the edge.
+    pub request: Uuid,
+    /// Who acts; none before authentication.
+    pub principal: Option<Arc<Principal>>,
+    /// The caller's idempotency key, if one came.
+    pub idempotency: Option<Idempotency>,
+    /// The caller's network address, for audit and limits.
+    pub address: Option<String>,
+    /// What goes back with the reply.
+    pub trailers: Trailers,
+}
+
+impl Origin {
+    /// An origin with a request id and a trace made from it.
+    #[must_use]
+    pub fn new(request: Uuid) -> Self {
+        Self {
+            trace: request.as_u128(),
+            span: request.as_u64_pair().1,
+            request,
+            principal: None,
+            idempotency: None,
+            address: None,
+            trailers: Trailers::default(),
+        }
+    }
+}
+
+/// The circumstances of a message: deadline, priority and origin.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    pub(crate) deadline: Deadline,
+    pub(crate) priority: Priority,
+    pub(crate) origin: Option<Arc<Origin>>,
+}
+
+impl Scope {
+    /// A scope without an origin, for work that nobody traces; it ends `within` from now.
+    #[must_use]
+    pub fn bare(within: Duration) -> Self {
+        Self { deadline: Deadline::after(within), priority: Priority::Normal, origin: None }
+    }
+
+    /// A scope for a request at the edge of the system.
+    #[must_use]
+    pub fn root(within: Duration, origin: Origin) -> Self {
+        Self {
+            deadline: Deadline::after(within),
+            priority: Priority::Normal,
+            origin: Some(Arc::new(origin)),
+        }
+    }
+
+    /// A scope for work of the platform itself, which acts as the system principal `label`.
+    #[must_use]
+    pub fn system(label: &str, within: Duration) -> Self {
+        let mut origin = Origin::new(Uuid::now_v7());
+        origin.principal = Some(Arc::new(Principal {
+            subject: Uuid::nil(),
+            kind: PrincipalKind::System,
+            tenant: None,
+            session: None,
+            permissions: PermissionSet::new(),
+            bound: None,
+            label: label.to_owned(),
+        }));
+        Self { priority: Priority::High, ..Self::root(within, origin) }
+    }
+
+    /// The same scope with a deadline at most `within` from now.
+    #[must_use]
+    pub fn within(&self, within: Duration) -> Self {
+        Self { deadline: self.deadline.min(Deadline::after(within)), ..self.clone() }
+    }
+
+    /// The same scope with a deadline of its own, for work that outlives its cause.
+    #[must_use]
+    pub fn detached(&self, within: Duration) -> Self {
+        Self { deadline: Deadline::after(within), ..self.clone() }
+    }
+
+    /// The same scope acting for `tenant`, for platform work on behalf of one tenant.
+    #[must_use]
+    pub fn for_tenant(mut self, tenant: Uuid) -> Self {
+        if let Some(principal) = self.origin_mut().principal.as_mut() {
+            Arc::make_mut(principal).tenant = Some(tenant);
+        }
+        self
+    }
+
+    /// The same scope with another priority.
+    #[must_use]
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// When the work must be done.
+    #[must_use]
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// Time left until the deadline; zero when it has passed.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.deadline.remaining(Moment::now())
+    }
+
+    /// The priority.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// Where the work comes from.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_deref()
+    }
+
+    /// The origin for change; a scope without one gets a new one.
+    pub fn origin_mut(&mut self) -> &mut Origin {
+        Arc::make_mut(self.origin.get_or_insert_with(|| Arc::new(Origin::new(Uuid::now_v7()))))
+    }
+
+    /// Who acts.
+    #[must_use]
+    pub fn principal(&self) -> Option<&Arc<Principal>> {
+        self.origin.as_ref().and_then(|origin| origin.principal.as_ref())
+    }
+
+    /// Who acts, as an id; none before authentication.
+    #[must_use]
+    pub fn subject(&self) -> Option<Uuid> {
+        self.principal().map(|principal| principal.subject)
+    }
+
+    /// The tenant the work is done in.
+    #[must_use]
+    pub fn tenant(&self) -> Option<Uuid> {
+        self.principal().and_then(|principal| principal.tenant)
+    }
+
+    /// The trace id as 32 hex digits.
+    #[must_use]
+    pub fn trace_id(&self) -> Option<String> {
+        self.origin.as_ref().map(|origin| format!("{:032x}", origin.trace))
+    }
+
+    /// The id of the request at the edge.
+    #[must_use]
+    pub fn request_id(&self) -> Option<Uuid> {
+        self.origin.as_ref().map(|origin| origin.request)
+    }
+
+    /// The caller's idempotency key.
+    #[must_use]
+    pub fn idempotency(&self) -> Option<&Idempotency> {
+        self.origin.as_ref().and_then(|origin| origin.idempotency.as_ref())
+    }
+
+    /// What goes back with the reply.
+    #[must_use]
+    pub fn trailers(&self) -> Trailers {
+        self.origin.as_ref().map(|origin| origin.trailers.clone()).unwrap_or_default()
+    }
+}
