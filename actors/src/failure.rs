@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
+    /// The request cannot be read: broken JSON, a parameter of the wrong type.
+    Malformed,
     /// The request contradicts its contract; the same request will fail again.
     Invalid,
     /// No valid credential came with the request.
