@@ -1,3 +1,71 @@
 //! The commands of the repository: test, ci, layers, services.
+//!
+//! `cargo xtask help` lists them. This crate knows the repository and nothing of the product: it
+//! links none of our crates, so that it builds in seconds and still works when they do not.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool answers on its standard streams"
+)]
 
-fn main() {}
+mod ci;
+mod layers;
+mod process;
+mod services;
+mod tally;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::workspace::Workspace;
+
+const HELP: &str = "\
+The commands of the repository.
+
+  cargo xtask test [--quick]     start the backing services, run every test, run the service suites
+                                 again with every message sent through its encoding, then the tour
+                                 on both dialects; --quick leaves the tour out
+  cargo xtask ci                 what a change must pass: fmt, clippy, doc, layers, deny, machete, test
+  cargo xtask layers             check the dependency rules and the shape of the tree (ARCHITECTURE.md)
+  cargo xtask services COMMAND   up | down | status | logs: the backing services (PostgreSQL)
+
+Variables
+  TROUPE_TEST_POSTGRES            address of a PostgreSQL superuser; when it is set, `test` uses it
+                                  and starts nothing
+  TROUPE_SERVICES_DIR             where the services keep their data (a folder in the temporary directory)
+  TROUPE_SERVICES_POSTGRES_PORT   port of PostgreSQL on 127.0.0.1 (55432)
+  TROUPE_SERVICES_PROVIDER        docker | native; by default Docker when an engine answers
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match dispatch(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs one command. `Ok(false)` means that it ran and found something wrong.
+fn dispatch(arguments: &[&str]) -> Result<bool> {
+    match arguments {
+        [] | ["help" | "--help" | "-h", ..] => {
+            print!("{HELP}");
+            Ok(true)
+        }
+        ["layers"] => layers::command(&Workspace::load()?),
+        ["services", command] => services::command(command),
+        ["test", options @ ..] => {
+            test::command(&Workspace::load()?, test::Options::parse(options)?)
+        }
+        ["ci"] => ci::command(&Workspace::load()?),
+        other => bail!("no command `{}`: see `cargo xtask help`", other.join(" ")),
+    }
+}

@@ -1,0 +1,182 @@
+//! What was counted: passed, failed, skipped, with the names of the last two.
+//!
+//! Three kinds of lines are read: the results of `cargo test`, TAP lines of shell scripts
+//! (`ok …`, `not ok …`, `ok … # SKIP`), and `SKIPPED: …`, which a test writes straight to the
+//! standard error of the process when something that it needs is not there.
+
+/// The marker of a test that could not run in full.
+const SKIPPED: &str = "SKIPPED:";
+
+/// Counts with the names of what did not pass.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) passed: usize,
+    pub(crate) failed: Vec<String>,
+    pub(crate) skipped: Vec<String>,
+    ignored: usize,
+    failures_claimed: usize,
+}
+
+impl Tally {
+    /// Counts one check of our own.
+    pub(crate) fn check(&mut self, name: &str, passed: bool) {
+        if passed {
+            self.passed += 1;
+        } else {
+            self.failed.push(name.to_owned());
+        }
+    }
+
+    /// Notes loudly that something was not run, and why.
+    pub(crate) fn skip(&mut self, what: &str) {
+        println!("\n{SKIPPED} {what}");
+        self.skipped.push(what.to_owned());
+    }
+
+    /// Reads a line that `cargo test` or a test printed.
+    pub(crate) fn read_test_line(&mut self, line: &str) {
+        if let Some(result) = line.strip_prefix("test result: ") {
+            self.passed += count_before(result, "passed");
+            self.ignored += count_before(result, "ignored");
+            self.failures_claimed += count_before(result, "failed");
+        } else if let Some(name) =
+            line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED"))
+        {
+            self.failed.push(name.to_owned());
+        } else {
+            self.read_skip(line);
+        }
+    }
+
+    /// Reads a line that a script printed in TAP form.
+    pub(crate) fn read_tap_line(&mut self, line: &str) {
+        if let Some(name) = line.strip_prefix("not ok ") {
+            self.failed.push(name.to_owned());
+        } else if let Some(name) = line.strip_prefix("ok ") {
+            if name.contains("# SKIP") {
+                self.skipped.push(name.to_owned());
+            } else {
+                self.passed += 1;
+            }
+        } else {
+            self.read_skip(line);
+        }
+    }
+
+    /// Ends one program: it failed without naming a test (it did not compile, it crashed), or it
+    /// counted more failures than it named.
+    pub(crate) fn close(&mut self, what: &str, succeeded: bool) {
+        for _ in self.failed.len()..self.failures_claimed {
+            self.failed.push(format!("{what}: a test that it did not name"));
+        }
+        if !succeeded && self.failed.is_empty() {
+            self.failed.push(what.to_owned());
+        }
+    }
+
+    /// Adds what another part counted.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed.extend(other.failed);
+        self.skipped.extend(other.skipped);
+        self.ignored += other.ignored;
+    }
+
+    /// Prints what did not pass by name, and the closing line.
+    pub(crate) fn print(&self) {
+        println!();
+        for name in grouped(&self.skipped) {
+            println!("NOT TESTED: {name}");
+        }
+        for name in grouped(&self.failed) {
+            println!("FAILED: {name}");
+        }
+        println!("{}", self.closing_line());
+    }
+
+    /// Whether nothing failed.
+    pub(crate) fn succeeded(&self) -> bool {
+        self.failed.is_empty()
+    }
+
+    fn closing_line(&self) -> String {
+        let skipped = self.skipped.len() + self.ignored;
+        format!("{} passed, {} failed, {skipped} skipped", self.passed, self.failed.len())
+    }
+
+    fn read_skip(&mut self, line: &str) {
+        if let Some((_, what)) = line.split_once(SKIPPED) {
+            self.skipped.push(what.trim().to_owned());
+        }
+    }
+}
+
+/// Each name once, with how often it came.
+fn grouped(names: &[String]) -> Vec<String> {
+    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+    for name in names {
+        *counts.entry(name).or_default() += 1;
+    }
+    let shown = |(name, count): (&str, usize)| match count {
+        1 => name.to_owned(),
+        _ => format!("{name} (×{count})"),
+    };
+    counts.into_iter().map(shown).collect()
+}
+
+/// The number that stands before a word: `12 passed; 0 failed;`.
+fn count_before(text: &str, word: &str) -> usize {
+    let mut before = "";
+    for token in text.split([' ', ';', '.']) {
+        if token == word {
+            return before.parse().unwrap_or(0);
+        }
+        before = token;
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_several_test_binaries_are_summed() {
+        let mut tally = Tally::default();
+        for line in [
+            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+            "test mailbox::a_full_mailbox_refuses ... FAILED",
+            "test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+            "SKIPPED: repository::keyset on PostgreSQL: TROUPE_TEST_POSTGRES is not set",
+        ] {
+            tally.read_test_line(line);
+        }
+        tally.close("cargo test", false);
+        assert_eq!(tally.closing_line(), "15 passed, 1 failed, 2 skipped");
+        assert_eq!(tally.failed, ["mailbox::a_full_mailbox_refuses"]);
+    }
+
+    #[test]
+    fn a_program_that_fails_without_naming_a_test_counts_as_one_failure() {
+        let mut tally = Tally::default();
+        tally.read_test_line("error: could not compile `troupe-blog`");
+        tally.close("cargo test", false);
+        assert_eq!(tally.closing_line(), "0 passed, 1 failed, 0 skipped");
+    }
+
+    #[test]
+    fn tap_lines_are_counted() {
+        let mut tally = Tally::default();
+        for line in ["1..3", "ok 1 - sets up", "not ok 2 - logs in", "ok 3 - mails # SKIP no sink"]
+        {
+            tally.read_tap_line(line);
+        }
+        tally.close("tour", false);
+        assert_eq!(tally.closing_line(), "1 passed, 1 failed, 1 skipped");
+    }
+
+    #[test]
+    fn repeated_names_are_shown_once_with_their_number() {
+        assert_eq!(grouped(&["a".to_owned(), "b".to_owned(), "a".to_owned()]), ["a (×2)", "b"]);
+    }
+}

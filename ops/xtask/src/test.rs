@@ -1,0 +1,148 @@
+//! `cargo xtask test`: everything, with the real services that can be had.
+//!
+//! What could not be started is said loudly at the time and again at the end, and counts as
+//! skipped: a green line never hides a test that did not run.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::layers;
+use crate::process::{self, cargo, variable};
+use crate::services::Started;
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+
+/// The variable by which tests find PostgreSQL.
+const POSTGRES: &str = "TROUPE_TEST_POSTGRES";
+
+/// The tour of the product, relative to the root: `tour.sh sqlite`, `tour.sh postgres`.
+const TOUR: &str = "ops/tour.sh";
+
+/// Crates beside the services whose suites run again with every message sent through its encoding.
+const ALSO_OVER_THE_WIRE: [&str; 3] = ["actors", "edge", "node"];
+
+/// How much to run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Leaves the tour out.
+    pub(crate) quick: bool,
+}
+
+impl Options {
+    /// Reads the words after `test`.
+    pub(crate) fn parse(words: &[&str]) -> Result<Self> {
+        let mut options = Self::default();
+        for &word in words {
+            match word {
+                "--quick" => options.quick = true,
+                other => bail!("test {other}: the only option is --quick"),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Runs the tests and prints the closing line.
+pub(crate) fn command(workspace: &Workspace, options: Options) -> Result<bool> {
+    let tally = run(workspace, options)?;
+    tally.print();
+    Ok(tally.succeeded())
+}
+
+/// Runs the tests between starting and stopping the services.
+pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<Tally> {
+    let started = Started::start()?;
+    let mut tally = Tally::default();
+    for missing in &started.missing {
+        tally.skip(&format!("everything on {missing}"));
+    }
+    let variables = started.variables.clone();
+    let result = run_suites(workspace, options, &variables, &mut tally);
+    started.stop()?;
+    result.map(|()| tally)
+}
+
+type Variables = [(&'static str, String)];
+
+fn run_suites(
+    workspace: &Workspace,
+    options: Options,
+    variables: &Variables,
+    tally: &mut Tally,
+) -> Result<()> {
+    let mut all = cargo();
+    all.args(["test", "--workspace", "--no-fail-fast"]);
+    tally.add(cargo_test("cargo test --workspace", with(all, variables))?);
+
+    let mut wire = cargo();
+    wire.args(["test", "--no-fail-fast"]).env("TROUPE_WIRE", "always");
+    for package in over_the_wire(workspace)? {
+        wire.args(["--package", &package]);
+    }
+    println!("\nAgain with TROUPE_WIRE=always: every message through its encoding.");
+    tally.add(cargo_test("cargo test over the wire", with(wire, variables))?);
+
+    let tour = workspace.root.join(TOUR);
+    if options.quick {
+        tally.skip("the tour: left out by --quick");
+    } else if !tour.is_file() {
+        tally.skip(&format!("the tour: there is no {TOUR}"));
+    } else {
+        run_tour(&tour, variables, tally)?;
+    }
+    Ok(())
+}
+
+fn run_tour(tour: &Path, variables: &Variables, tally: &mut Tally) -> Result<()> {
+    for dialect in ["sqlite", "postgres"] {
+        let given =
+            variables.iter().any(|(name, _)| *name == POSTGRES) || variable(POSTGRES).is_some();
+        if dialect == "postgres" && !given {
+            tally.skip("the tour on PostgreSQL: it could not be started");
+            continue;
+        }
+        let mut command = Command::new("bash");
+        command.arg(tour).arg(dialect);
+        let mut counted = Tally::default();
+        let status = process::stream(with(command, variables), |line| counted.read_tap_line(line))?;
+        counted.close(&format!("{TOUR} {dialect}"), status.success());
+        tally.add(counted);
+    }
+    Ok(())
+}
+
+fn cargo_test(what: &str, command: Command) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let status = process::stream(command, |line| tally.read_test_line(line))?;
+    tally.close(what, status.success());
+    Ok(tally)
+}
+
+fn with(mut command: Command, variables: &Variables) -> Command {
+    command.envs(variables.iter().map(|(name, value)| (*name, value)));
+    command
+}
+
+/// The full names of the packages that run again over the wire.
+fn over_the_wire(workspace: &Workspace) -> Result<Vec<String>> {
+    let services = layers::services(workspace)?;
+    let matters = |name: &str| {
+        ALSO_OVER_THE_WIRE.contains(&name) || services.iter().any(|service| service == name)
+    };
+    let packages = workspace.packages.iter().filter(|package| matters(&package.name));
+    Ok(packages.map(|package| package.full_name.clone()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_option_is_refused_by_name() {
+        assert_eq!(Options::parse(&["--quick"]).expect("a known option"), Options { quick: true });
+        let error = Options::parse(&["--fast"]).expect_err("an unknown option");
+        assert!(error.to_string().contains("--fast"), "{error}");
+    }
+}
