@@ -25,7 +25,8 @@ pub(crate) fn command(workspace: &Workspace) -> Result<bool> {
             tally.skip(&format!("cargo {tool}: `cargo install --locked cargo-{tool}` to run it"));
         }
     }
-    tally.add(test::run(workspace, Options::default())?);
+    let options = Options { quick: false, services_required: true };
+    tally.add(test::run(workspace, options)?);
     tally.print();
     Ok(tally.succeeded())
 }

@@ -28,6 +28,8 @@ const ALSO_OVER_THE_WIRE: [&str; 3] = ["actors", "edge", "node"];
 pub(crate) struct Options {
     /// Leaves the tour out.
     pub(crate) quick: bool,
+    /// Counts a service that cannot be started as a failure.
+    pub(crate) services_required: bool,
 }
 
 impl Options {
@@ -56,6 +58,9 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<Tally> {
     let started = Started::start()?;
     let mut tally = Tally::default();
     for missing in &started.missing {
+        if options.services_required {
+            tally.check(&format!("starting {missing}"), false);
+        }
         tally.skip(&format!("everything on {missing}"));
     }
     let variables = started.variables.clone();
@@ -141,7 +146,7 @@ mod tests {
 
     #[test]
     fn an_unknown_option_is_refused_by_name() {
-        assert_eq!(Options::parse(&["--quick"]).expect("a known option"), Options { quick: true });
+        assert!(Options::parse(&["--quick"]).expect("a known option").quick);
         let error = Options::parse(&["--fast"]).expect_err("an unknown option");
         assert!(error.to_string().contains("--fast"), "{error}");
     }
