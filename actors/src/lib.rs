@@ -11,16 +11,42 @@
 //! Guarantees: a message is handled at most once; messages of one sender to one service with one
 //! worker are handled in order; every ask ends by its deadline; no message is lost uncounted.
 
+mod backoff;
+mod context;
 mod failure;
+mod host;
+mod mailbox;
 mod message;
+mod observation;
 mod principal;
+mod reference;
 mod reply;
+mod running;
 mod scope;
+mod service;
+mod shards;
+mod spec;
+mod supervisor;
+mod system;
 mod time;
 
+pub use backoff::Backoff;
+pub use context::Context;
 pub use failure::{Failure, FailureKind, FieldFault};
 pub use message::{Message, Request, through_wire};
+pub use observation::{
+    ActorKind, ActorState, ActorView, Counts, Crash, CrashDecision, DeadLetter, DeadReason,
+    KindSummary, Latency, MessageHeader, MessageRecord, Outcome, SortKey, TapId, TapLimits,
+    TapSelector, TreeNode, redacted,
+};
 pub use principal::{PermissionSet, Principal, PrincipalKind};
+pub use reference::ServiceRef;
 pub use reply::{Answer, Pending, Reply, ReplyPort};
+pub use running::Running;
 pub use scope::{Idempotency, Origin, Priority, RateState, Scope, Trailers};
+pub use service::{Batch, Handled, Lent, Mail, Service};
+pub use shards::Shards;
+pub use spec::{ChildSpec, DEFAULT_CAPACITY, Restart, Spec};
+pub use supervisor::{Strategy, Supervisor, SupervisorRef};
+pub use system::{System, SystemConfig};
 pub use time::{Deadline, Moment};

@@ -24,6 +24,11 @@ pub trait Request: Serialize + DeserializeOwned + Send + Sync + 'static {
     type Protocol: Message + From<Self>;
     /// What the answer is when it succeeds.
     type Reply: Serialize + DeserializeOwned + Send + 'static;
+
+    /// The request as a message of its protocol.
+    fn into_protocol(self) -> Self::Protocol {
+        Self::Protocol::from(self)
+    }
 }
 
 /// Writes the data types of a protocol: the enum, `From` for each part, [`Message`] and [`Request`].

@@ -84,9 +84,7 @@ impl ReplyPort {
     pub fn typed<R: Serialize + DeserializeOwned + Send + 'static>(mut self) -> Reply<R> {
         let slot = self.slot.take().and_then(|slot| {
             let any: Arc<dyn Any + Send + Sync> = slot.clone();
-            any.downcast::<Slot<R>>()
-                .inspect_err(|_| slot.fail(mistyped::<R>(), None))
-                .ok()
+            any.downcast::<Slot<R>>().inspect_err(|_| slot.fail(mistyped::<R>(), None)).ok()
         });
         Reply { slot, origin: None }
     }
@@ -139,11 +137,8 @@ impl<R: Serialize + DeserializeOwned + Send + 'static> Reply<R> {
     /// Answers.
     pub fn send(mut self, result: Result<R, Failure>) {
         if let Some(slot) = self.slot.take() {
-            let result = if slot.wire {
-                result.and_then(|reply| through_wire(&reply))
-            } else {
-                result
-            };
+            let result =
+                if slot.wire { result.and_then(|reply| through_wire(&reply)) } else { result };
             slot.fill(Answer { result, origin: self.origin.take() });
         }
     }
@@ -169,7 +164,11 @@ pub struct Pending<R> {
 }
 
 impl<R: Serialize + DeserializeOwned + Send + 'static> Pending<R> {
-    pub(crate) fn new(table: &Arc<DeadlineTable>, deadline: Deadline, wire: bool) -> (ReplyPort, Self) {
+    pub(crate) fn new(
+        table: &Arc<DeadlineTable>,
+        deadline: Deadline,
+        wire: bool,
+    ) -> (ReplyPort, Self) {
         let slot = Arc::new(Slot { state: Mutex::new(State::Waiting(None)), wire });
         let port = ReplyPort { slot: Some(slot.clone()) };
         (port, Self { slot, deadline, table: table.clone(), ticket: None })
@@ -239,7 +238,11 @@ impl DeadlineTable {
     pub(crate) fn new() -> Self {
         Self {
             shards: std::array::from_fn(|_| {
-                Mutex::new(Shard { waiting: Vec::new(), free: Vec::new(), earliest_nanos: u64::MAX })
+                Mutex::new(Shard {
+                    waiting: Vec::new(),
+                    free: Vec::new(),
+                    earliest_nanos: u64::MAX,
+                })
             }),
         }
     }

@@ -1,0 +1,91 @@
+//! References to services: stable across restarts, cheap to clone.
+
+use std::sync::Arc;
+
+use crate::failure::Failure;
+use crate::mailbox::{Envelope, Lane};
+use crate::message::{Message, Request};
+use crate::reply::{Answer, Pending, ReplyPort};
+use crate::scope::Scope;
+
+/// A service that understands `M`. It stays good while the service restarts.
+pub struct ServiceRef<M: Message> {
+    pub(crate) lane: Arc<Lane<M>>,
+}
+
+impl<M: Message> Clone for ServiceRef<M> {
+    fn clone(&self) -> Self {
+        Self { lane: self.lane.clone() }
+    }
+}
+
+impl<M: Message> ServiceRef<M> {
+    /// Sends a message that nobody answers. Never waits.
+    ///
+    /// # Errors
+    /// `Overloaded` when the mailbox is full, `Stopped` when the service takes no messages.
+    pub fn tell(&self, scope: &Scope, message: impl Into<M>) -> Result<(), Failure> {
+        self.put(message.into(), scope.clone(), None, 0).map_err(|(failure, _)| failure)
+    }
+
+    /// Sends a request and waits for its reply, at most until the scope's deadline.
+    ///
+    /// # Errors
+    /// What the service answered; `Overloaded`, `Stopped`, `Expired` or `Crashed` from the kit.
+    pub async fn ask<Q>(&self, scope: &Scope, request: Q) -> Result<Q::Reply, Failure>
+    where
+        Q: Request<Protocol = M>,
+    {
+        self.ask_answer(scope, request).await.result
+    }
+
+    /// Like [`ask`](Self::ask), with what the stations on the way added.
+    pub async fn ask_answer<Q>(&self, scope: &Scope, request: Q) -> Answer<Q::Reply>
+    where
+        Q: Request<Protocol = M>,
+    {
+        let (port, pending) = self.open::<Q::Reply>(scope);
+        self.send(scope.clone(), request.into_protocol(), port);
+        pending.await
+    }
+
+    /// Opens a reply slot without sending yet, for a message that reaches its service through others.
+    #[must_use]
+    pub fn open<R>(&self, scope: &Scope) -> (ReplyPort, Pending<R>)
+    where
+        R: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
+    {
+        let system = &self.lane.system;
+        Pending::new(&system.shared.deadlines, scope.deadline, system.wire_always())
+    }
+
+    /// Sends a message with a port that was opened before. A refusal fails the port.
+    pub fn send(&self, scope: Scope, message: M, port: ReplyPort) {
+        if let Err((failure, Some(port))) = self.put(message, scope, Some(port), 0) {
+            port.fail(failure, None);
+        }
+    }
+
+    /// Where the service is in the tree.
+    #[must_use]
+    pub fn path(&self) -> Arc<str> {
+        self.lane.node.path()
+    }
+
+    /// Number of messages that wait.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.lane.depth()
+    }
+
+    pub(crate) fn put(
+        &self,
+        message: M,
+        scope: Scope,
+        port: Option<ReplyPort>,
+        sender: u64,
+    ) -> Result<(), (Failure, Option<ReplyPort>)> {
+        let envelope = Envelope { message, scope, port, sender, sequence: 0, sent_nanos: 0 };
+        self.lane.push(envelope).map_err(|refused| (refused.failure, refused.envelope.port))
+    }
+}
