@@ -185,6 +185,12 @@ impl Scope {
         self.origin.as_deref()
     }
 
+    /// The origin as it is shared, for a port that is failed outside of a handler.
+    #[must_use]
+    pub fn shared_origin(&self) -> Option<Arc<Origin>> {
+        self.origin.clone()
+    }
+
     /// The origin for change; a scope without one gets a new one.
     pub fn origin_mut(&mut self) -> &mut Origin {
         Arc::make_mut(self.origin.get_or_insert_with(|| Arc::new(Origin::new(Uuid::now_v7()))))

@@ -1,0 +1,99 @@
+//! Tells every cache of identity and permissions what is no longer true, and waits until all know.
+//!
+//! A revocation is complete when [`Invalidations::publish`] answers: from then on no gate accepts
+//! what was revoked. The hub reaches the caches of this node; other nodes are reached through it
+//! by a subscriber that passes the message on.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use troupe_actors::{Failure, FailureKind, Scope, ServiceRef};
+use uuid::Uuid;
+
+/// A session ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RevokeSession {
+    /// The session.
+    pub session: Uuid,
+}
+
+/// All sessions and keys of a subject ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RevokeSubject {
+    /// The user or service account.
+    pub subject: Uuid,
+}
+
+/// What a subject may do has changed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PermissionsChanged {
+    /// The subject; none when it may be anybody (a role changed).
+    pub subject: Option<Uuid>,
+}
+
+troupe_actors::protocol! {
+    /// What caches of identity and permissions must forget.
+    pub enum InvalidationMessage("invalidation", 1) redact [] {
+        /// Forgets the tokens of a session.
+        RevokeSession => (),
+        /// Forgets the tokens of a subject.
+        RevokeSubject => (),
+        /// Forgets the permissions of a subject, or of all.
+        PermissionsChanged => (),
+    }
+}
+
+/// The hub: caches subscribe, services publish. Clones share it.
+#[derive(Clone, Default)]
+pub struct Invalidations {
+    subscribers: Arc<Mutex<Vec<ServiceRef<InvalidationMessage>>>>,
+}
+
+impl Invalidations {
+    /// A hub without subscribers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a cache.
+    pub fn subscribe(&self, service: ServiceRef<InvalidationMessage>) {
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(service);
+    }
+
+    /// Tells all caches and waits until each has forgotten, at most until the scope's deadline.
+    ///
+    /// # Errors
+    /// `kernel.invalidation.incomplete` when a cache did not acknowledge. A cache that is stopped
+    /// holds nothing and counts as told.
+    pub async fn publish(
+        &self,
+        scope: &Scope,
+        message: impl Into<InvalidationMessage>,
+    ) -> Result<(), Failure> {
+        let message = message.into();
+        let subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut waiting = Vec::with_capacity(subscribers.len());
+        for subscriber in &subscribers {
+            let (port, pending) = subscriber.open::<()>(scope);
+            subscriber.send(scope.clone(), message.clone(), port);
+            waiting.push((subscriber.path(), pending));
+        }
+        let mut missing = Vec::new();
+        for (path, pending) in waiting {
+            match pending.await.result {
+                Err(failure) if failure.kind() != FailureKind::Stopped => {
+                    missing.push(format!("{path} ({})", failure.code()));
+                }
+                _ => {}
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::unavailable(
+            "kernel.invalidation.incomplete",
+            format!("not every cache has forgotten what was revoked: {}", missing.join(", ")),
+        ))
+    }
+}

@@ -1,0 +1,203 @@
+//! The ports: what the platform needs from adapters, as object-safe traits.
+//!
+//! Adapters implement them, `node` wires them, services take them from the container as
+//! `Arc<dyn Port>`. Every call is bounded by its adapter's own timeout and, where a scope is given,
+//! by the scope's deadline.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use troupe_actors::{Failure, PermissionSet, Principal, Scope};
+use uuid::Uuid;
+
+use crate::audit::AuditRecord;
+use crate::clock::Timestamp;
+use crate::config::Secret;
+use crate::event::Event;
+use crate::job::Job;
+use crate::mail::Mail;
+use crate::pagination::{Page, PageRequest};
+
+/// A future behind a trait object.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A cache. It may forget anything at any time; a cache that is away answers like an empty one.
+pub trait Cache: Send + Sync {
+    /// The value of a key.
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Bytes>>;
+    /// Keeps a value for at most `ttl`, and no longer than until one of its tags is invalidated.
+    fn put<'a>(
+        &'a self,
+        key: &'a str,
+        value: Bytes,
+        ttl: Duration,
+        tags: &'a [String],
+    ) -> BoxFuture<'a, ()>;
+    /// Forgets a key.
+    fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
+    /// Forgets every key with this tag. When it answers, no later `get` sees an older value.
+    fn invalidate<'a>(&'a self, tag: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
+}
+
+/// What is known of a stored blob without reading it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlobInfo {
+    /// Its key, segments separated by `/`.
+    pub key: String,
+    /// Its media type.
+    pub content_type: String,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+    /// SHA-256 of its content in hex; also its entity tag.
+    pub digest: String,
+    /// When it was stored.
+    pub stored: Timestamp,
+}
+
+/// A blob with its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// What is known of it.
+    pub info: BlobInfo,
+    /// The content.
+    pub content: Bytes,
+}
+
+/// A store of blobs.
+pub trait BlobStore: Send + Sync {
+    /// Stores a blob; an earlier one of the same key is replaced.
+    fn put<'a>(
+        &'a self,
+        key: &'a str,
+        content_type: &'a str,
+        content: Bytes,
+    ) -> BoxFuture<'a, Result<BlobInfo, Failure>>;
+    /// Reads a blob; none when there is none.
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Blob>, Failure>>;
+    /// Removes a blob; removing one that is not there is fine.
+    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
+    /// The blobs whose key starts with `prefix`, in order of keys.
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        page: PageRequest,
+    ) -> BoxFuture<'a, Result<Page<BlobInfo>, Failure>>;
+}
+
+/// The way events leave the outbox. Services do not use it: they add events to the unit of work.
+pub trait EventBus: Send + Sync {
+    /// Hands events on in this order; when it answers they are durable on the bus.
+    fn publish<'a>(&'a self, events: &'a [Event]) -> BoxFuture<'a, Result<(), Failure>>;
+}
+
+/// Adds jobs outside of a unit of work.
+pub trait Scheduler: Send + Sync {
+    /// Adds a job; answers its id, or the id of the waiting one with the same `unique` value.
+    fn schedule<'a>(&'a self, job: Job, scope: &'a Scope) -> BoxFuture<'a, Result<Uuid, Failure>>;
+    /// Takes a job back that has not begun; answers whether it was still waiting.
+    fn cancel<'a>(&'a self, id: Uuid, scope: &'a Scope) -> BoxFuture<'a, Result<bool, Failure>>;
+}
+
+/// Renders and sends mail now. Services add [`Mail::into_job`] to the unit of work instead.
+pub trait Notifier: Send + Sync {
+    /// Sends a mail; when it answers, the mail server has taken it.
+    fn send<'a>(&'a self, mail: Mail, scope: &'a Scope) -> BoxFuture<'a, Result<(), Failure>>;
+}
+
+/// How a caller says who it is.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// `Authorization: Bearer …`: an access token.
+    Bearer(Secret),
+    /// `Authorization: ApiKey …` or `X-Api-Key`: the key of a service.
+    ApiKey(Secret),
+}
+
+/// Who a credential belongs to and until when it is good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authenticated {
+    /// Who it is; its permissions are still empty.
+    pub principal: Principal,
+    /// No cache keeps this longer.
+    pub expires: Timestamp,
+}
+
+/// Checks credentials.
+pub trait Authenticator: Send + Sync {
+    /// Who the credential belongs to. An `Unauthenticated` failure refuses it; any other means that
+    /// it could not be checked now.
+    fn authenticate<'a>(
+        &'a self,
+        credential: Credential,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<Authenticated, Failure>>;
+}
+
+/// The thing that a decision is about.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Resource {
+    /// What it is: `blog.post`.
+    pub kind: String,
+    /// Which one.
+    pub id: String,
+    /// The tenant it belongs to.
+    pub tenant: Option<Uuid>,
+    /// Whom it belongs to.
+    pub owner: Option<Uuid>,
+    /// What else policies ask about.
+    pub attributes: BTreeMap<String, Value>,
+}
+
+/// May this principal do this to that?
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Question {
+    /// Who wants to act.
+    pub principal: Principal,
+    /// The permission that the action needs.
+    pub action: String,
+    /// What it is to be done to.
+    pub resource: Resource,
+}
+
+/// The answer with its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Whether it may.
+    pub allowed: bool,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// The policy that decided; none when no policy applied.
+    pub policy: Option<String>,
+}
+
+/// Decides what principals may do.
+pub trait Authorizer: Send + Sync {
+    /// All permissions of a subject in a tenant.
+    fn resolve<'a>(
+        &'a self,
+        subject: Uuid,
+        tenant: Option<Uuid>,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<PermissionSet, Failure>>;
+    /// A decision on one resource by the policies.
+    fn decide<'a>(
+        &'a self,
+        question: Question,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<Decision, Failure>>;
+}
+
+/// Records actions outside of a unit of work, such as a refusal at a gate.
+pub trait AuditLog: Send + Sync {
+    /// Keeps a record; when it answers, the record is durable.
+    fn record<'a>(
+        &'a self,
+        record: AuditRecord,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<(), Failure>>;
+}

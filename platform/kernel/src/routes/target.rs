@@ -1,0 +1,73 @@
+//! The erased way from a route to its service and back.
+//!
+//! The edge knows no message types. It opens a reply slot of the route's type, sends the erased
+//! port through the gates on an envelope of its own, and the last gate delivers: it translates the
+//! request and sends it to the service with that port. The reply returns straight to the slot.
+
+use std::sync::Arc;
+
+use troupe_actors::{Failure, Pending, ReplyPort, Request, Scope, ServiceRef, Trailers};
+
+use crate::http::{HttpRequest, HttpResponse};
+use crate::ports::BoxFuture;
+
+/// What came back for a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// The response made of the reply, or why there is none.
+    pub response: Result<HttpResponse, Failure>,
+    /// What the stations on the way added.
+    pub trailers: Trailers,
+}
+
+/// A route's service with its types erased.
+pub trait Target: Send + Sync {
+    /// Opens a reply slot: the port travels with the request, the future becomes the response.
+    /// It always ends, at the latest shortly after the scope's deadline.
+    fn open(&self, scope: &Scope) -> (ReplyPort, BoxFuture<'static, Delivered>);
+
+    /// Translates the request and sends it to the service in the request's scope. Whatever goes
+    /// wrong fails the port.
+    fn deliver(&self, request: &HttpRequest, port: ReplyPort);
+
+    /// Where the service is in the tree.
+    fn service(&self) -> Arc<str>;
+}
+
+pub(super) struct Asking<Q: Request, F, G> {
+    pub(super) service: ServiceRef<Q::Protocol>,
+    pub(super) translate: F,
+    pub(super) respond: Arc<G>,
+}
+
+impl<Q, F, G> Target for Asking<Q, F, G>
+where
+    Q: Request,
+    F: Fn(&HttpRequest) -> Result<Q, Failure> + Send + Sync + 'static,
+    G: Fn(Q::Reply) -> Result<HttpResponse, Failure> + Send + Sync + 'static,
+{
+    fn open(&self, scope: &Scope) -> (ReplyPort, BoxFuture<'static, Delivered>) {
+        let (port, pending): (_, Pending<Q::Reply>) = self.service.open(scope);
+        let respond = self.respond.clone();
+        let response = Box::pin(async move {
+            let answer = pending.await;
+            let trailers = answer.origin.as_ref().map(|origin| origin.trailers.clone());
+            Delivered {
+                response: answer.result.and_then(|reply| respond(reply)),
+                trailers: trailers.unwrap_or_default(),
+            }
+        });
+        (port, response)
+    }
+
+    fn deliver(&self, request: &HttpRequest, port: ReplyPort) {
+        match (self.translate)(request) {
+            Ok(message) => self.service.send(request.scope.clone(), message.into(), port),
+            Err(failure) => port.fail(failure, request.scope.shared_origin()),
+        }
+    }
+
+    fn service(&self) -> Arc<str> {
+        self.service.path()
+    }
+}
