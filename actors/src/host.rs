@@ -28,6 +28,7 @@ use crate::time::Moment;
 
 /// Messages handled before control messages get their turn.
 const DRAIN_MAX: u64 = 256;
+const APPETITE_MAX: usize = 1 << 20;
 
 pub(crate) struct Host<S>(PhantomData<fn() -> S>);
 
@@ -54,6 +55,8 @@ pub(crate) struct Running<S: Service> {
     hands: VecDeque<Envelope<S::Message>>,
     last: LastHeaders,
     in_handler: bool,
+    /// Messages to take at once: one after a handler that waited, doubling while handlers do not.
+    appetite: usize,
 }
 
 impl<S: Service> ractor::Actor for Host<S> {
@@ -77,6 +80,7 @@ impl<S: Service> ractor::Actor for Host<S> {
             hands: VecDeque::new(),
             last: LastHeaders::new(),
             in_handler: false,
+            appetite: APPETITE_MAX,
         };
         let Running { service, ctx, .. } = &mut running;
         let started = guarded(tokio::time::timeout(start_within, service.start(ctx))).await;
@@ -141,7 +145,8 @@ enum Drained {
 impl<S: Service> Running<S> {
     async fn drain(&mut self, handled: &mut u64) -> Result<Drained, Failure> {
         loop {
-            if self.hands.is_empty() && !self.lane.take(self.index, &mut self.hands) {
+            if self.hands.is_empty() && !self.lane.take(self.index, self.appetite, &mut self.hands)
+            {
                 return Ok(Drained::Empty);
             }
             if S::BATCHES {
@@ -179,12 +184,17 @@ impl<S: Service> Running<S> {
         let mut lent = Lent::new(message);
         let result = {
             self.in_handler = true;
-            let Self { service, ctx, node, .. } = &mut *self;
+            let Self { service, ctx, node, lane, hands, appetite, .. } = &mut *self;
             let mut handling = pin!(guarded(service.handle(&mut lent, ctx)));
             match std::future::poll_fn(|context| Poll::Ready(handling.as_mut().poll(context))).await
             {
-                Poll::Ready(result) => result,
+                Poll::Ready(result) => {
+                    *appetite = (*appetite * 2).min(APPETITE_MAX);
+                    result
+                }
                 Poll::Pending => {
+                    lane.put_back(hands);
+                    *appetite = 1;
                     node.set_busy_since(Moment::now().as_nanos());
                     let result = handling.await;
                     node.set_busy_since(0);

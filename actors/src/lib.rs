@@ -28,6 +28,8 @@ mod shards;
 mod spec;
 mod supervisor;
 mod system;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 
 pub use backoff::Backoff;

@@ -177,9 +177,14 @@ impl<M: Message> Lane<M> {
         }
     }
 
-    /// Moves waiting messages to a worker's hands: all of them to a sole worker, one to each of
-    /// several. False says that nothing waits and the worker is idle now.
-    pub(crate) fn take(&self, index: usize, hands: &mut VecDeque<Envelope<M>>) -> bool {
+    /// Moves at most `appetite` waiting messages to a sole worker's hands, one to each of several.
+    /// False says that nothing waits and the worker is idle now.
+    pub(crate) fn take(
+        &self,
+        index: usize,
+        appetite: usize,
+        hands: &mut VecDeque<Envelope<M>>,
+    ) -> bool {
         let mut state = self.state.lock();
         if state.queue.is_empty() {
             state.workers[index].idle = true;
@@ -190,12 +195,25 @@ impl<M: Message> Lane<M> {
             return false;
         }
         state.workers[index].idle = false;
-        if state.workers.len() == 1 {
+        let several = state.workers.len() > 1;
+        if !several && appetite >= state.queue.len() {
             std::mem::swap(hands, &mut state.queue);
-        } else if let Some(envelope) = state.queue.pop_front() {
-            hands.push_back(envelope);
+        } else {
+            let count = if several { 1 } else { appetite };
+            hands.extend(state.queue.drain(..count));
         }
         true
+    }
+
+    /// Puts back what a worker has taken and not begun, because its handler waits: the depth and
+    /// the bound of the lane stay true.
+    pub(crate) fn put_back(&self, hands: &mut VecDeque<Envelope<M>>) {
+        if !hands.is_empty() {
+            let mut state = self.state.lock();
+            while let Some(envelope) = hands.pop_back() {
+                state.queue.push_front(envelope);
+            }
+        }
     }
 
     /// Refuses new messages; what waits is still handled.

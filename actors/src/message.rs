@@ -66,7 +66,11 @@ macro_rules! protocol {
         $(#[$meta])*
         #[derive(Debug, Clone, ::serde::Serialize, ::serde::Deserialize)]
         $visibility enum $name {
-            $( $(#[$part_meta])* $part($part), )*
+            $(
+                $(#[$part_meta])*
+                #[doc = concat!("See [`", stringify!($part), "`].")]
+                $part($part),
+            )*
         }
 
         impl $crate::Message for $name {

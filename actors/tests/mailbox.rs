@@ -1,0 +1,67 @@
+//! Bounds, priorities and dead letters.
+
+use std::time::Duration;
+
+use troupe_actors::{DeadReason, FailureKind, Priority, Scope};
+
+use crate::shop::{Add, Note, Slow, eventually, open, scope};
+
+#[tokio::test]
+async fn a_full_mailbox_refuses_with_a_wait_and_the_service_goes_on() {
+    let (running, shop, _) = open(|spec| spec.capacity(10), 5).await;
+    shop.tell(&scope(), Slow { wait_ms: 100 }).expect("accepted");
+    eventually("the slow one is being handled", || shop.depth() == 0).await;
+    let sent: Vec<_> =
+        (0..20).map(|_| shop.tell(&scope(), Note { text: "one of many".into() })).collect();
+    assert_eq!(sent.iter().filter(|sent| sent.is_ok()).count(), 9, "nine tenths for ordinary work");
+    let refused = sent.into_iter().find_map(Result::err).expect("some were refused");
+    assert_eq!(refused.kind(), FailureKind::Overloaded);
+    assert!(refused.retry_after_duration().is_some());
+    let high = scope().with_priority(Priority::High);
+    shop.tell(&high, Note { text: "urgent".into() }).expect("the last tenth is for the platform");
+    let low = scope().with_priority(Priority::Low);
+    assert!(shop.tell(&low, Note { text: "crawler".into() }).is_err());
+    let view = running.system().actor(&shop.path()).expect("it lives");
+    assert_eq!(view.counts.shed, 12);
+    assert_eq!(
+        shop.ask(&high, Add { amount: 0 }).await.map_err(|failure| failure.kind()),
+        Err(FailureKind::Overloaded)
+    );
+    eventually("the mailbox is empty again", || shop.depth() == 0).await;
+    assert_eq!(shop.ask(&scope(), Add { amount: 0 }).await, Ok(10));
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_a_stopped_service_had_no_time_for_becomes_dead_letters() {
+    let (running, shop, _) = open(|spec| spec.stop_within(Duration::from_millis(30)), 5).await;
+    shop.tell(&scope(), Slow { wait_ms: 60_000 }).expect("accepted");
+    shop.tell(&scope(), Note { text: "left over".into() }).expect("accepted");
+    let asked = {
+        let shop = shop.clone();
+        async move { shop.ask(&scope(), Add { amount: 1 }).await }
+    };
+    let system = running.system().clone();
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        running.shutdown().await;
+    };
+    let (asked, ()) = tokio::join!(asked, stop);
+    assert_eq!(asked.expect_err("never handled").kind(), FailureKind::Stopped);
+    let dead = system.dead_letters(10);
+    assert_eq!(dead.len(), 2);
+    assert!(dead.iter().all(|letter| letter.reason == DeadReason::Stopped));
+    assert!(dead.iter().any(|letter| letter.payload.contains("left over") && !letter.asked));
+}
+
+#[tokio::test]
+async fn an_expired_notice_becomes_a_dead_letter() {
+    let (running, shop, _) = open(|spec| spec, 5).await;
+    shop.tell(&scope(), Slow { wait_ms: 80 }).expect("accepted");
+    shop.tell(&Scope::bare(Duration::from_millis(10)), Note { text: "too late".into() })
+        .expect("accepted");
+    let system = running.system().clone();
+    eventually("it is buried", || system.dead_letter_count() == 1).await;
+    assert_eq!(system.dead_letters(1)[0].reason, DeadReason::Expired);
+    running.shutdown().await;
+}

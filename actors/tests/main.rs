@@ -1,0 +1,9 @@
+//! The actor kit as its users meet it.
+
+mod mailbox;
+mod observation;
+mod properties;
+mod service;
+mod shop;
+mod supervision;
+mod testkit;
