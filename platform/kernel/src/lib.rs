@@ -21,6 +21,7 @@ pub mod module;
 pub mod pagination;
 pub mod parts;
 pub mod permissions;
+pub mod policies;
 pub mod ports;
 pub mod routes;
 
@@ -48,8 +49,9 @@ pub use module::{
     Declarations, Declared, InitFault, Manifest, Module, ModuleContext, Surroundings,
 };
 pub use pagination::{Cursor, Page, PageRequest};
-pub use parts::{JobContext, JobHandler, Parts, PolicySource, Subscription};
+pub use parts::{JobContext, JobHandler, Parts, Subscription};
 pub use permissions::{Catalog, PermissionDef, RoleDef};
+pub use policies::{PolicyDef, PolicyEffect};
 pub use ports::{
     AuditLog, Authenticated, Authenticator, Authorizer, Blob, BlobInfo, BlobStore, BoxFuture,
     Cache, Credential, Decision, EventBus, Notifier, Question, Resource, Scheduler,

@@ -8,8 +8,9 @@ use crate::clock::SharedClock;
 use crate::config::{ConfigSection, ConfigTree};
 use crate::container::{Container, MissingService};
 use crate::invalidation::Invalidations;
-use crate::parts::{Parts, PolicySource};
+use crate::parts::Parts;
 use crate::permissions::{Catalog, RoleDef};
+use crate::policies::PolicyDef;
 use crate::ports::BoxFuture;
 
 /// Who a module is and whom it needs.
@@ -103,7 +104,7 @@ pub struct Declared {
     /// All roles; roles of the same key are merged.
     pub roles: Vec<RoleDef>,
     /// All policies.
-    pub policies: Vec<PolicySource>,
+    pub policies: Vec<PolicyDef>,
 }
 
 /// A handle on what all modules declared, for a service that needs the whole (authorization does).

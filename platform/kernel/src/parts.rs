@@ -12,17 +12,9 @@ use crate::health::HealthCheck;
 use crate::job::Job;
 use crate::migration::Migration;
 use crate::permissions::{PermissionDef, RoleDef};
+use crate::policies::PolicyDef;
 use crate::ports::BoxFuture;
 use crate::routes::Route;
-
-/// The text of a policy for the authorization service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PolicySource {
-    /// Its id: `blog.own_posts`.
-    pub id: &'static str,
-    /// The policy in the engine's language.
-    pub text: &'static str,
-}
 
 /// What a module contributes to the node.
 #[derive(Default)]
@@ -32,7 +24,7 @@ pub struct Parts {
     /// Roles it proposes.
     pub roles: Vec<RoleDef>,
     /// Policies for its resources.
-    pub policies: Vec<PolicySource>,
+    pub policies: Vec<PolicyDef>,
     /// Steps of its schema, in order.
     pub migrations: Vec<Migration>,
     /// Its actors, in start order.
@@ -70,7 +62,7 @@ impl Parts {
 
     /// Adds policies.
     #[must_use]
-    pub fn policies(mut self, policies: impl IntoIterator<Item = PolicySource>) -> Self {
+    pub fn policies(mut self, policies: impl IntoIterator<Item = PolicyDef>) -> Self {
         self.policies.extend(policies);
         self
     }
