@@ -1,0 +1,300 @@
+//! The database of a node: where repositories get their connections and handlers their transactions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use troupe_actors::Scope;
+use troupe_kernel::clock::SystemClock;
+use troupe_kernel::{Failure, FailureKind, SharedClock};
+use uuid::Uuid;
+
+use crate::callback::Callback;
+use crate::columns::Json;
+use crate::config::{DatabaseConfig, Target};
+use crate::connection::{DbConn, Dialect};
+use crate::effects::{self, Effect, Reservation, Wakers};
+use crate::error::{DbError, DbResult};
+use crate::postgres::PgServer;
+use crate::run;
+use crate::sqlite::SqliteFile;
+use crate::unit_of_work::UnitOfWork;
+
+/// How long a commit may take. It is not cut short by the deadline of the work: whether a commit that
+/// was cut short happened is not known.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A handle to the database; clones share the pools.
+#[derive(Debug, Clone)]
+pub struct Db {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    backend: Backend,
+    config: DatabaseConfig,
+    clock: SharedClock,
+    wakers: Wakers,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Shared").field("backend", &self.backend).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+enum Backend {
+    Pg(PgServer),
+    Sqlite(SqliteFile),
+}
+
+/// The reply of a command and whether it was stored by an earlier request with the same key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Commanded<R> {
+    /// The reply.
+    pub value: R,
+    /// Whether the work was done before and this is the stored reply.
+    pub replayed: bool,
+}
+
+impl Db {
+    /// Opens the database with the clock of the machine. Makes the directory and file of a missing
+    /// SQLite database; migrations are not applied.
+    ///
+    /// # Errors
+    /// A bad URL, a directory that cannot be written, a file that another process holds, a server that
+    /// does not answer or refuses the login: each says what to do.
+    pub async fn open(config: &DatabaseConfig) -> DbResult<Self> {
+        Self::open_with(config, Arc::new(SystemClock)).await
+    }
+
+    /// Opens the database with another clock.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(config: &DatabaseConfig, clock: SharedClock) -> DbResult<Self> {
+        let backend = match config.target()? {
+            Target::Sqlite(path) => Backend::Sqlite(SqliteFile::open(&path, config).await?),
+            Target::Postgres(url) => Backend::Pg(PgServer::open(&url, config).await?),
+        };
+        let shared = Shared { backend, config: config.clone(), clock, wakers: Wakers::default() };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Which SQL it speaks.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self.shared.backend {
+            Backend::Pg(_) => Dialect::Postgres,
+            Backend::Sqlite(_) => Dialect::Sqlite,
+        }
+    }
+
+    /// The configuration it was opened with.
+    #[must_use]
+    pub fn config(&self) -> &DatabaseConfig {
+        &self.shared.config
+    }
+
+    /// The clock of its records.
+    #[must_use]
+    pub fn clock(&self) -> &SharedClock {
+        &self.shared.clock
+    }
+
+    /// Calls `waker` after each commit that wrote such an effect. It runs on the committing task, so it
+    /// only tells somebody: it must neither block nor fail.
+    pub fn wake_on(&self, effect: Effect, waker: impl Fn() + Send + Sync + 'static) {
+        self.shared.wakers.add(effect, Arc::new(waker));
+    }
+
+    /// Reads, and sees every commit before it. Several statements are not one snapshot. On SQLite the
+    /// connection refuses writes.
+    ///
+    /// # Errors
+    /// The failure of the work, or `database.timeout` when no connection is free in time.
+    pub async fn read<R, F>(&self, work: F) -> Result<R, Failure>
+    where
+        R: Send,
+        F: for<'c> AsyncFnOnce(&'c mut DbConn) -> Result<R, Failure>
+            + for<'c> Callback<&'c mut DbConn, Result<R, Failure>, Running: Send>
+            + Send,
+    {
+        let mut conn = self.reader().await?;
+        work(&mut conn).await
+    }
+
+    /// Reads what may be a moment old: from the replica, where there is one.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_stale<R, F>(&self, work: F) -> Result<R, Failure>
+    where
+        R: Send,
+        F: for<'c> AsyncFnOnce(&'c mut DbConn) -> Result<R, Failure>
+            + for<'c> Callback<&'c mut DbConn, Result<R, Failure>, Running: Send>
+            + Send,
+    {
+        let mut conn = match &self.shared.backend {
+            Backend::Pg(server) => DbConn::Pg(server.stale(self.wait()).await?),
+            Backend::Sqlite(file) => DbConn::Sqlite(file.reader(self.wait()).await?),
+        };
+        work(&mut conn).await
+    }
+
+    /// Does a request's work in one transaction with its effects, at most once per idempotency key.
+    ///
+    /// When the scope has a key, the reply is stored under tenant, subject and key, and the same
+    /// request gets it again without doing the work. A command is told from others of the same request
+    /// by the type of its closure: call `command` once in a function, use
+    /// [`transaction`](Self::transaction) for more.
+    ///
+    /// # Errors
+    /// The failure of the work (nothing is changed then), `database.idempotency.mismatch` when the key
+    /// was used for another request, `database.deadline` when the scope's time is over.
+    pub async fn command<R, F>(&self, scope: &Scope, work: F) -> Result<R, Failure>
+    where
+        R: Serialize + DeserializeOwned + Send,
+        F: for<'u> AsyncFnOnce(&'u mut UnitOfWork) -> Result<R, Failure>
+            + for<'u> Callback<&'u mut UnitOfWork, Result<R, Failure>, Running: Send>
+            + Send,
+    {
+        Ok(self.command_marked(scope, work).await?.value)
+    }
+
+    /// [`command`](Self::command), and whether the reply is a stored one. The edge tells the caller
+    /// through `trailers.replayed` of the scope.
+    ///
+    /// # Errors
+    /// As [`command`](Self::command).
+    pub async fn command_marked<R, F>(&self, scope: &Scope, work: F) -> Result<Commanded<R>, Failure>
+    where
+        R: Serialize + DeserializeOwned + Send,
+        F: for<'u> AsyncFnOnce(&'u mut UnitOfWork) -> Result<R, Failure>
+            + for<'u> Callback<&'u mut UnitOfWork, Result<R, Failure>, Running: Send>
+            + Send,
+    {
+        let operation = std::any::type_name::<F>();
+        self.transaction(scope, async move |uow: &mut UnitOfWork| {
+            let (scope, now) = (uow.scope().clone(), uow.now());
+            match effects::reserve(&mut uow.conn, &scope, operation, now).await? {
+                Reservation::Replay(reply) => Ok(Commanded { value: reply.to()?, replayed: true }),
+                Reservation::None => Ok(Commanded { value: work(uow).await?, replayed: false }),
+                Reservation::New(key) => {
+                    let value = work(uow).await?;
+                    effects::store(&mut uow.conn, &key, Json::of(&value)?).await?;
+                    Ok(Commanded { value, replayed: false })
+                }
+            }
+        })
+        .await
+    }
+
+    /// Applies an event at most once per consumer: `None` when it was applied before.
+    ///
+    /// # Errors
+    /// The failure of the work; nothing is changed then and the event will be delivered again.
+    pub async fn consume<R, F>(
+        &self,
+        scope: &Scope,
+        consumer: &str,
+        event: Uuid,
+        work: F,
+    ) -> Result<Option<R>, Failure>
+    where
+        R: Send,
+        F: for<'u> AsyncFnOnce(&'u mut UnitOfWork) -> Result<R, Failure>
+            + for<'u> Callback<&'u mut UnitOfWork, Result<R, Failure>, Running: Send>
+            + Send,
+    {
+        let consumer = consumer.to_owned();
+        self.transaction(scope, async move |uow: &mut UnitOfWork| {
+            let now = uow.now();
+            if effects::first_delivery(&mut uow.conn, &consumer, event, now).await? {
+                Ok(Some(work(uow).await?))
+            } else {
+                Ok(None)
+            }
+        })
+        .await
+    }
+
+    /// Does work in one transaction with its effects, however often it is called.
+    ///
+    /// The work is cut off at the scope's deadline; the commit itself is not.
+    ///
+    /// # Errors
+    /// The failure of the work (nothing is changed then) or `database.deadline`.
+    pub async fn transaction<R, F>(&self, scope: &Scope, work: F) -> Result<R, Failure>
+    where
+        R: Send,
+        F: for<'u> AsyncFnOnce(&'u mut UnitOfWork) -> Result<R, Failure>
+            + for<'u> Callback<&'u mut UnitOfWork, Result<R, Failure>, Running: Send>
+            + Send,
+    {
+        let body = async {
+            let conn = self.writer().await?;
+            let mut uow = UnitOfWork::begin(conn, scope, &self.shared.clock).await?;
+            let done = match work(&mut uow).await {
+                Ok(value) => uow.finish().await.map(|kinds| (value, kinds)),
+                Err(failure) => Err(failure),
+            };
+            match done {
+                Ok((value, kinds)) => Ok((uow, value, kinds)),
+                Err(failure) => {
+                    uow.rollback().await;
+                    Err(failure)
+                }
+            }
+        };
+        let (mut uow, value, kinds) = tokio::time::timeout(scope.remaining(), body).await.map_err(|_| expired())??;
+        tokio::time::timeout(COMMIT_TIMEOUT, uow.conn.commit())
+            .await
+            .map_err(|_| DbError::Timeout { what: "the commit" })??;
+        drop(uow);
+        self.shared.wakers.wake(&kinds);
+        Ok(value)
+    }
+
+    /// Whether the database answers, for health checks.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> DbResult<()> {
+        let conn = &mut self.reader().await?;
+        let one: i32 = run!(conn, |c| diesel::select(diesel::dsl::sql::<diesel::sql_types::Integer>("1"))
+            .get_result::<i32>(c))?;
+        debug_assert_eq!(one, 1);
+        Ok(())
+    }
+
+    /// A connection that writes, outside of any transaction: for migrations and maintenance.
+    pub(crate) async fn writer(&self) -> DbResult<DbConn> {
+        match &self.shared.backend {
+            Backend::Pg(server) => Ok(DbConn::Pg(server.primary(self.wait()).await?)),
+            Backend::Sqlite(file) => Ok(DbConn::Sqlite(file.writer(self.wait()).await?)),
+        }
+    }
+
+    /// A connection that sees every commit; on SQLite it does not wait for the writer.
+    async fn reader(&self) -> DbResult<DbConn> {
+        match &self.shared.backend {
+            Backend::Pg(server) => Ok(DbConn::Pg(server.primary(self.wait()).await?)),
+            Backend::Sqlite(file) => Ok(DbConn::Sqlite(file.reader(self.wait()).await?)),
+        }
+    }
+
+    fn wait(&self) -> Duration {
+        self.shared.config.acquire_timeout
+    }
+}
+
+fn expired() -> Failure {
+    Failure::new(
+        FailureKind::Expired,
+        "database.deadline",
+        "the deadline passed before the work was done; nothing was changed",
+    )
+}

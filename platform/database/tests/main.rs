@@ -1,0 +1,3 @@
+//! The database crate on both dialects.
+
+mod notes;
