@@ -53,7 +53,7 @@ fn format(value: u64, units: &[(&str, u64)]) -> String {
     let (name, factor) = units
         .iter()
         .rev()
-        .find(|(_, factor)| value != 0 && value % factor == 0)
+        .find(|(_, factor)| value != 0 && value.is_multiple_of(*factor))
         .unwrap_or(&units[0]);
     format!("{}{name}", value / factor)
 }
@@ -97,7 +97,6 @@ pub mod size {
     ///
     /// # Errors
     /// Those of the serializer.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
     pub fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&super::format_size(*value))
     }

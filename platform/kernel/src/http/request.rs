@@ -104,7 +104,8 @@ impl HttpRequest {
         let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let is_json = media == "application/json"
             || (media.starts_with("application/") && media.ends_with("+json"));
-        if !is_json && !(media.is_empty() && self.body.is_empty()) {
+        let is_absent = media.is_empty() && self.body.is_empty();
+        if !is_json && !is_absent {
             return Err(Failure::new(
                 FailureKind::UnsupportedMedia,
                 "kernel.body.media_type",

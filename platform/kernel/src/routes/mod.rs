@@ -47,31 +47,26 @@ pub struct Route {
 
 impl Route {
     /// Begins a `GET` route. It answers `HEAD` as well.
-    #[must_use]
     pub fn get(path: impl Into<String>) -> RouteBuilder {
         RouteBuilder::new(Method::GET, path.into())
     }
 
     /// Begins a `POST` route.
-    #[must_use]
     pub fn post(path: impl Into<String>) -> RouteBuilder {
         RouteBuilder::new(Method::POST, path.into())
     }
 
     /// Begins a `PUT` route.
-    #[must_use]
     pub fn put(path: impl Into<String>) -> RouteBuilder {
         RouteBuilder::new(Method::PUT, path.into())
     }
 
     /// Begins a `PATCH` route.
-    #[must_use]
     pub fn patch(path: impl Into<String>) -> RouteBuilder {
         RouteBuilder::new(Method::PATCH, path.into())
     }
 
     /// Begins a `DELETE` route.
-    #[must_use]
     pub fn delete(path: impl Into<String>) -> RouteBuilder {
         RouteBuilder::new(Method::DELETE, path.into())
     }
