@@ -143,7 +143,7 @@ fn a_module_takes_what_one_before_it_provides() {
         assert_eq!(*ctx.require::<String>()?, "a gift");
         Ok(Parts::new().route(route(ctx, "/v1/taker", Some("giver.gift.give"))))
     });
-    let loaded = initialise(vec![taker, giver]).ok().expect("both modules are fine");
+    let loaded = initialise(vec![taker, giver]).expect("both modules are fine");
     assert_eq!(loaded.assembly.routes[0].to_string(), "GET /v1/taker");
     assert_eq!(loaded.assembly.catalog.bit("giver.gift.give"), Some(0));
 }

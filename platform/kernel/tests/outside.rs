@@ -130,7 +130,9 @@ proptest! {
 
     #[test]
     fn no_text_makes_a_time_panic(text in any::<String>()) {
-        let _: Result<Timestamp, _> = text.parse();
+        if let Ok(time) = text.parse::<Timestamp>() {
+            prop_assert!((Timestamp::MIN..=Timestamp::MAX).contains(&time));
+        }
     }
 
     #[test]
