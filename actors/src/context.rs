@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::current::in_origin;
 use crate::failure::{Failure, FailureKind};
 use crate::message::{Message, Request};
 use crate::observation::{Crash, CrashDecision, guarded};
@@ -166,8 +167,9 @@ impl<M: Message> Context<M> {
     /// `Overloaded` when the actor has too many timers and tasks.
     pub fn run(&mut self, work: impl Future<Output = Option<M>> + Send + 'static) -> Handled {
         let me = self.me.clone();
+        let origin = self.scope.origin.clone();
         self.spawn(async move {
-            match guarded(work).await {
+            match guarded(in_origin(origin, work)).await {
                 Ok(Some(message)) => report_to(&me, message),
                 Ok(None) => {}
                 Err(report) => {

@@ -14,6 +14,7 @@ use std::time::Duration;
 use ractor::{ActorProcessingErr, ActorRef};
 
 use crate::context::Context;
+use crate::current::{in_origin, with_origin};
 use crate::failure::Failure;
 use crate::mailbox::{Envelope, Lane, Wake};
 use crate::message::Message;
@@ -185,7 +186,8 @@ impl<S: Service> Running<S> {
         let result = {
             self.in_handler = true;
             let Self { service, ctx, node, lane, hands, appetite, .. } = &mut *self;
-            let mut handling = pin!(guarded(service.handle(&mut lent, ctx)));
+            let origin = ctx.scope.origin.clone();
+            let mut handling = pin!(guarded(in_origin(origin, service.handle(&mut lent, ctx))));
             match std::future::poll_fn(|context| Poll::Ready(handling.as_mut().poll(context))).await
             {
                 Poll::Ready(result) => {
@@ -270,7 +272,9 @@ impl<S: Service> Running<S> {
         match self.ctx.port.take() {
             Some(port) => port.fail(failure, self.ctx.scope.origin.clone()),
             None => {
-                tracing::warn!(actor = %self.node.path(), kind, %failure, "a message that nobody waits for failed");
+                with_origin(self.ctx.scope.origin.clone(), || {
+                    tracing::warn!(actor = %self.node.path(), kind, %failure, "a message that nobody waits for failed");
+                });
             }
         }
     }
@@ -298,7 +302,9 @@ impl<S: Service> Running<S> {
         if !Arc::ptr_eq(node, &self.lane.node) {
             self.lane.node.counters.count_crash();
         }
-        tracing::error!(actor = %node.path(), reason = %report.reason, location = report.location, kind = killer.map(|(kind, _)| kind), "an actor crashed");
+        with_origin(self.ctx.scope.origin.clone(), || {
+            tracing::error!(actor = %node.path(), reason = %report.reason, location = report.location, kind = killer.map(|(kind, _)| kind), "an actor crashed");
+        });
         self.lane.system.record_crash(|number| Crash {
             number,
             at_nanos: Moment::now().as_nanos(),

@@ -13,6 +13,7 @@
 
 mod backoff;
 mod context;
+mod current;
 mod failure;
 mod host;
 mod mailbox;
@@ -34,6 +35,7 @@ mod time;
 
 pub use backoff::Backoff;
 pub use context::Context;
+pub use current::{current_origin, in_origin};
 pub use failure::{Failure, FailureKind, FieldFault};
 pub use message::{Message, Request, through_wire};
 pub use observation::{
