@@ -38,6 +38,26 @@ pub trait Cache: Send + Sync {
         ttl: Duration,
         tags: &'a [String],
     ) -> BoxFuture<'a, ()>;
+    /// The value of a key; if there is none, what `load` gives, kept like [`put`](Self::put) does.
+    ///
+    /// An adapter runs one `load` for many that ask at once, and does not keep what was loaded
+    /// before its key was removed or one of its tags invalidated.
+    fn fill<'a>(
+        &'a self,
+        key: &'a str,
+        ttl: Duration,
+        tags: &'a [String],
+        load: BoxFuture<'a, Result<Bytes, Failure>>,
+    ) -> BoxFuture<'a, Result<Bytes, Failure>> {
+        Box::pin(async move {
+            if let Some(value) = self.get(key).await {
+                return Ok(value);
+            }
+            let value = load.await?;
+            self.put(key, value.clone(), ttl, tags).await;
+            Ok(value)
+        })
+    }
     /// Forgets a key.
     fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
     /// Forgets every key with this tag. When it answers, no later `get` sees an older value.
