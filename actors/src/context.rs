@@ -104,7 +104,7 @@ impl<M: Message> Context<M> {
     pub fn forward<N: Message>(&mut self, to: &ServiceRef<N>, message: impl Into<N>) -> Handled {
         let port = self.port.take();
         let origin = self.scope.origin.clone();
-        match to.put(message.into(), self.scope.clone(), port, self.me.lane.node.id) {
+        match to.put(message.into(), &self.scope, port, self.me.lane.node.id) {
             Ok(()) => Ok(()),
             Err((failure, Some(port))) => {
                 port.fail(failure, origin);
@@ -119,7 +119,7 @@ impl<M: Message> Context<M> {
     /// # Errors
     /// `Overloaded` or `Stopped`, from the receiver's mailbox.
     pub fn tell<N: Message>(&self, to: &ServiceRef<N>, message: impl Into<N>) -> Handled {
-        to.put(message.into(), self.scope.clone(), None, self.me.lane.node.id)
+        to.put(message.into(), &self.scope, None, self.me.lane.node.id)
             .map_err(|(failure, _)| failure)
     }
 
@@ -226,7 +226,7 @@ impl<M: Message> Context<M> {
 fn report_to<M: Message>(me: &ServiceRef<M>, message: M) {
     let scope = Scope::bare(SELF_DEADLINE).with_priority(Priority::High);
     let kind = message.kind();
-    if let Err((failure, _)) = me.put(message, scope, None, me.lane.node.id) {
+    if let Err((failure, _)) = me.put(message, &scope, None, me.lane.node.id) {
         tracing::warn!(actor = %me.path(), kind, %failure, "a report to an actor itself was refused");
     }
 }

@@ -19,6 +19,12 @@ pub fn current_origin<R>(look: impl FnOnce(&Origin) -> R) -> Option<R> {
     CURRENT.try_with(|current| current.try_borrow().ok()?.as_deref().map(look)).ok().flatten()
 }
 
+/// Makes `origin` the current one from here on; [`in_origin`] keeps it for its future's polls.
+#[inline]
+pub(crate) fn set_current(origin: Option<Arc<Origin>>) {
+    CURRENT.set(origin);
+}
+
 /// Polls `future` with `origin` as the current one.
 pub async fn in_origin<F: Future>(mut origin: Option<Arc<Origin>>, future: F) -> F::Output {
     let mut future = pin!(future);

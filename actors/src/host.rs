@@ -1,35 +1,39 @@
-//! The ractor actor that runs one incarnation of a service: it drains the lane in place.
+//! The ractor actor that runs one incarnation of a service: it serves the lane until it is stopped.
 //!
-//! ractor's queue holds wake tokens only, so stop and kill are seen after at most one drain.
-//! Each handler call is guarded by itself: a panic costs the message, its asker's answer and this
-//! incarnation; what waits stays.
+//! One ractor message, cast when the actor has started, is handled for the whole life of the
+//! incarnation; between messages the handler sleeps on the lane. ractor sees a kill at any await;
+//! an orderly stop is a flag on the lane, looked at before each message. A panic costs the message,
+//! its asker's answer and this incarnation; what waits stays.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use ractor::{ActorProcessingErr, ActorRef};
 
 use crate::context::Context;
-use crate::current::{in_origin, with_origin};
+use crate::current::{in_origin, set_current, with_origin};
 use crate::failure::Failure;
-use crate::mailbox::{Envelope, Lane, Wake};
+use crate::mailbox::{Envelope, Lane, Next};
 use crate::message::Message;
 use crate::observation::{
     ActorNode, ActorState, Crash, CrashDecision, DeadReason, LastHeaders, MessageRecord, Outcome,
     PanicReport, TapHit, guarded, redacted, redaction_preview,
 };
 use crate::reference::ServiceRef;
+use crate::scope::Scope;
 use crate::service::{Batch, Lent, Service};
 use crate::system::PREVIEW_BYTES_MAX;
 use crate::time::Moment;
 
-/// Messages handled before control messages get their turn.
-const DRAIN_MAX: u64 = 256;
-const APPETITE_MAX: usize = 1 << 20;
+/// Messages handled before other tasks get their turn.
+const TURN: u64 = 256;
+
+/// The only message: serve the lane.
+pub(crate) struct Serve;
 
 pub(crate) struct Host<S>(PhantomData<fn() -> S>);
 
@@ -44,6 +48,8 @@ pub(crate) struct Incarnation<S: Service> {
     pub(crate) lane: Arc<Lane<S::Message>>,
     pub(crate) node: Arc<ActorNode>,
     pub(crate) index: usize,
+    /// Whether this is the lane's only worker.
+    pub(crate) sole: bool,
     pub(crate) start_within: Duration,
 }
 
@@ -53,24 +59,31 @@ pub(crate) struct Running<S: Service> {
     lane: Arc<Lane<S::Message>>,
     node: Arc<ActorNode>,
     index: usize,
+    sole: bool,
     hands: VecDeque<Envelope<S::Message>>,
+    /// The message that is handled, on loan to the handler.
+    current: Option<Lent<S::Message>>,
+    current_kind: &'static str,
+    watched: Option<Watched>,
     last: LastHeaders,
-    in_handler: bool,
-    /// Messages to take at once: one after a handler that waited, doubling while handlers do not.
-    appetite: usize,
+    /// Messages handled by this incarnation.
+    handled: u64,
+    /// How many of them the shared counter knows.
+    handled_told: u64,
+    origin_shown: bool,
 }
 
 impl<S: Service> ractor::Actor for Host<S> {
-    type Msg = Wake;
+    type Msg = Serve;
     type State = Running<S>;
     type Arguments = Incarnation<S>;
 
     async fn pre_start(
         &self,
-        _myself: ActorRef<Wake>,
+        _myself: ActorRef<Serve>,
         incarnation: Incarnation<S>,
     ) -> Result<Running<S>, ActorProcessingErr> {
-        let Incarnation { service, lane, node, index, start_within } = incarnation;
+        let Incarnation { service, lane, node, index, sole, start_within } = incarnation;
         node.begin_incarnation();
         let mut running = Running {
             service,
@@ -78,10 +91,15 @@ impl<S: Service> ractor::Actor for Host<S> {
             lane,
             node,
             index,
+            sole,
             hands: VecDeque::new(),
+            current: None,
+            current_kind: "",
+            watched: None,
             last: LastHeaders::new(),
-            in_handler: false,
-            appetite: APPETITE_MAX,
+            handled: 0,
+            handled_told: 0,
+            origin_shown: false,
         };
         let Running { service, ctx, .. } = &mut running;
         let started = guarded(tokio::time::timeout(start_within, service.start(ctx))).await;
@@ -89,180 +107,186 @@ impl<S: Service> ractor::Actor for Host<S> {
             Ok(Ok(Ok(()))) => Ok(running),
             Ok(Ok(Err(failure))) => Err(failure.into()),
             Ok(Err(_)) => Err(slow_start(&running.node, start_within).into()),
-            Err(report) => {
-                running.record_crash(report, None);
-                Err(Failure::crashed(&running.node.path()).into())
-            }
+            Err(report) => Err(running.crash(report).into()),
         }
     }
 
     async fn post_start(
         &self,
-        myself: ActorRef<Wake>,
+        myself: ActorRef<Serve>,
         running: &mut Running<S>,
     ) -> Result<(), ActorProcessingErr> {
         running.node.set_state(ActorState::Running);
-        running.lane.attach(running.index, myself);
+        running.lane.attach(running.index);
+        myself.cast(Serve)?;
         Ok(())
     }
 
     async fn handle(
         &self,
-        myself: ActorRef<Wake>,
-        _wake: Wake,
+        myself: ActorRef<Serve>,
+        _serve: Serve,
         running: &mut Running<S>,
     ) -> Result<(), ActorProcessingErr> {
-        let mut handled = 0;
-        let ended = running.drain(&mut handled).await;
-        running.lane.node.counters.add_handled(handled);
-        if ended? == Drained::ForNow {
-            myself.cast(Wake::Ring)?;
+        let node = running.node.clone();
+        let served = watched(&node, in_origin(None, guarded(running.serve()))).await;
+        running.tell_handled();
+        match served {
+            Ok(Ok(())) => {
+                myself.stop(None);
+                Ok(())
+            }
+            Ok(Err(failure)) => Err(failure.into()),
+            Err(report) => Err(running.crash(report).into()),
         }
-        Ok(())
     }
 
     async fn post_stop(
         &self,
-        _myself: ActorRef<Wake>,
+        _myself: ActorRef<Serve>,
         running: &mut Running<S>,
     ) -> Result<(), ActorProcessingErr> {
         running.ctx.reset();
         let Running { service, ctx, .. } = running;
         if let Err(report) = guarded(service.stop(ctx)).await {
-            running.record_crash(report, None);
+            running.record_crash(report);
         }
         Ok(())
     }
 }
 
-#[derive(PartialEq, Eq)]
-enum Drained {
-    /// Nothing waits; the next message rings.
-    Empty,
-    /// More waits, but control messages go first.
-    ForNow,
+/// Notes since when the handler waits for something that is not its lane.
+async fn watched<F: Future>(node: &ActorNode, serving: F) -> F::Output {
+    let mut serving = pin!(serving);
+    std::future::poll_fn(|context| {
+        let polled = serving.as_mut().poll(context);
+        if polled.is_pending() {
+            node.note_waiting();
+        }
+        polled
+    })
+    .await
 }
 
 impl<S: Service> Running<S> {
-    async fn drain(&mut self, handled: &mut u64) -> Result<Drained, Failure> {
+    /// Handles messages until the worker is asked to stop.
+    async fn serve(&mut self) -> Result<(), Failure> {
+        let mut turn_ends = TURN;
         loop {
-            if self.hands.is_empty() && !self.lane.take(self.index, self.appetite, &mut self.hands)
-            {
-                return Ok(Drained::Empty);
+            if self.hands.is_empty() {
+                self.tell_handled();
+                let Self { lane, index, hands, .. } = &mut *self;
+                let taken = std::future::poll_fn(|context| lane.poll_take(*index, hands, context));
+                if taken.await == Next::Stop {
+                    return Ok(());
+                }
             }
             if S::BATCHES {
-                self.deliver_batch(handled).await?;
-            } else {
-                while let Some(envelope) = self.hands.pop_front() {
-                    *handled += 1;
-                    self.deliver(envelope).await?;
-                    if *handled >= DRAIN_MAX {
-                        break;
-                    }
-                }
+                self.deliver_batch().await?;
+            } else if let Some(envelope) = self.hands.pop_front() {
+                self.deliver(envelope).await;
             }
-            if *handled >= DRAIN_MAX {
-                return Ok(Drained::ForNow);
+            if self.lane.shall_stop(self.index) {
+                return Ok(());
+            }
+            if self.handled >= turn_ends {
+                turn_ends = self.handled + TURN;
+                tokio::task::yield_now().await;
             }
         }
     }
 
-    async fn deliver(&mut self, envelope: Envelope<S::Message>) -> Result<(), Failure> {
-        if envelope.scope.deadline.has_passed(self.lane.system.coarse_now()) {
-            self.expire(envelope);
-            return Ok(());
+    async fn deliver(&mut self, envelope: Envelope<S::Message>) {
+        if self.sole {
+            self.lane.set_in_hands(self.hands.len());
         }
-        let Envelope { message, scope, port, sender, sequence, sent_nanos } = envelope;
-        let kind = message.kind();
-        self.last.add(sequence, kind, sender);
-        let watched = if sent_nanos != 0 || self.lane.is_tapped() {
-            Some(self.watch(&message, sender, sequence, sent_nanos, port.is_some()))
-        } else {
-            None
-        };
-        self.ctx.scope = scope;
+        self.handled += 1;
+        if envelope.deadline.has_passed(self.lane.system.coarse_now()) {
+            self.expire(envelope);
+            return;
+        }
+        let kind = envelope.message.kind();
+        self.last.add(self.handled, kind, envelope.sender);
+        if envelope.sent_nanos != 0 || self.lane.is_tapped() {
+            self.watched = Some(self.watch(&envelope));
+        }
+        let Envelope { message, port, origin, deadline, priority, .. } = envelope;
+        if origin.is_some() || self.origin_shown {
+            self.origin_shown = origin.is_some();
+            set_current(origin.clone());
+        }
+        self.ctx.scope = Scope { deadline, priority, origin };
         self.ctx.port = port;
-        let mut lent = Lent::new(message);
+        self.current_kind = kind;
+        self.node.enter_handler();
         let result = {
-            self.in_handler = true;
-            let Self { service, ctx, node, lane, hands, appetite, .. } = &mut *self;
-            let origin = ctx.scope.origin.clone();
-            let mut handling = pin!(guarded(in_origin(origin, service.handle(&mut lent, ctx))));
-            match std::future::poll_fn(|context| Poll::Ready(handling.as_mut().poll(context))).await
-            {
-                Poll::Ready(result) => {
-                    *appetite = (*appetite * 2).min(APPETITE_MAX);
-                    result
-                }
-                Poll::Pending => {
-                    lane.put_back(hands);
-                    *appetite = 1;
-                    node.set_busy_since(Moment::now().as_nanos());
-                    let result = handling.await;
-                    node.set_busy_since(0);
-                    result
-                }
-            }
+            let lent = self.current.insert(Lent::new(message));
+            self.service.handle(lent, &mut self.ctx).await
         };
-        self.in_handler = false;
-        let outcome = match &result {
-            Ok(Ok(())) => Outcome::Done,
-            Ok(Err(_)) => Outcome::Failed,
-            Err(_) => Outcome::Crashed,
-        };
-        if let Some(watched) = watched {
-            self.record(watched, kind, outcome);
+        self.node.leave_handler();
+        self.current = None;
+        if self.watched.is_some() {
+            self.record(if result.is_ok() { Outcome::Done } else { Outcome::Failed });
         }
         match result {
-            Ok(Ok(())) => {
-                // A request that the handler neither answered nor passed on fails here.
-                self.ctx.port = None;
-                Ok(())
-            }
-            Ok(Err(failure)) => {
-                self.answer_failure(kind, failure);
-                Ok(())
-            }
-            Err(report) => Err(self.crash(report, Some((kind, lent.peek())))),
+            // A request that the handler neither answered nor passed on fails here.
+            Ok(()) => self.ctx.port = None,
+            Err(failure) => self.answer_failure(kind, failure),
         }
     }
 
-    async fn deliver_batch(&mut self, handled: &mut u64) -> Result<(), Failure> {
+    async fn deliver_batch(&mut self) -> Result<(), Failure> {
         let now = self.lane.system.coarse_now();
-        let mut fresh = VecDeque::with_capacity(self.hands.len());
-        while let Some(envelope) = self.hands.pop_front() {
-            if envelope.scope.deadline.has_passed(now) {
+        let waiting = self.hands.len();
+        for _ in 0..waiting {
+            let Some(envelope) = self.hands.pop_front() else { break };
+            if envelope.deadline.has_passed(now) {
+                self.handled += 1;
                 self.expire(envelope);
             } else {
-                self.last.add(envelope.sequence, envelope.message.kind(), envelope.sender);
-                fresh.push_back(envelope);
+                self.hands.push_back(envelope);
             }
         }
-        self.hands = fresh;
+        let fresh = self.hands.len();
+        for (index, envelope) in self.hands.iter().enumerate() {
+            let sequence = self.handled + 1 + index as u64;
+            self.last.add(sequence, envelope.message.kind(), envelope.sender);
+        }
         self.ctx.reset();
-        let Self { service, ctx, hands, .. } = &mut *self;
-        let mut batch = Batch { hands, taken: 0 };
-        let result = guarded(service.handle_batch(&mut batch, ctx)).await;
-        let taken = batch.taken;
-        *handled += taken;
+        self.current_kind = "batch";
+        self.node.enter_handler();
+        let mut batch = Batch { hands: &mut self.hands };
+        let result = self.service.handle_batch(&mut batch, &mut self.ctx).await;
+        self.node.leave_handler();
+        let taken = fresh - self.hands.len();
+        self.handled += taken as u64;
+        if self.sole {
+            self.lane.set_in_hands(self.hands.len());
+        }
         match result {
             // A batch that takes nothing would be called for ever.
-            Ok(Ok(())) if taken == 0 && !self.hands.is_empty() => {
+            Ok(()) if taken == 0 && fresh > 0 => {
                 Err(Failure::internal("actors.batch.stuck", "a batch handler took no message"))
             }
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(failure)) => {
+            Ok(()) => Ok(()),
+            Err(failure) => {
                 self.answer_failure("batch", failure);
                 Ok(())
             }
-            Err(report) => Err(self.crash(report, None)),
+        }
+    }
+
+    fn tell_handled(&mut self) {
+        if self.handled != self.handled_told {
+            self.lane.node.counters.add_handled(self.handled - self.handled_told);
+            self.handled_told = self.handled;
         }
     }
 
     fn expire(&self, envelope: Envelope<S::Message>) {
         self.lane.node.counters.count_expired();
         match envelope.port {
-            Some(port) => port.fail(Failure::expired(), envelope.scope.origin),
+            Some(port) => port.fail(Failure::expired(), envelope.origin),
             None => self.lane.system.bury(&self.node, envelope, DeadReason::Expired),
         }
     }
@@ -272,39 +296,35 @@ impl<S: Service> Running<S> {
         match self.ctx.port.take() {
             Some(port) => port.fail(failure, self.ctx.scope.origin.clone()),
             None => {
-                with_origin(self.ctx.scope.origin.clone(), || {
-                    tracing::warn!(actor = %self.node.path(), kind, %failure, "a message that nobody waits for failed");
-                });
+                tracing::warn!(actor = %self.node.path(), kind, %failure, "a message that nobody waits for failed");
             }
         }
     }
 
-    fn crash(
-        &mut self,
-        report: PanicReport,
-        killer: Option<(&'static str, Option<&S::Message>)>,
-    ) -> Failure {
+    /// Accounts for a panic: the record, and the failure for whoever waited.
+    fn crash(&mut self, report: PanicReport) -> Failure {
+        self.node.leave_handler();
         let failure = Failure::crashed(&self.node.path());
-        self.record_crash(report, killer);
+        self.record(Outcome::Crashed);
+        self.record_crash(report);
+        self.current = None;
         if let Some(port) = self.ctx.port.take() {
             port.fail(failure.clone(), self.ctx.scope.origin.clone());
         }
         failure
     }
 
-    fn record_crash(
-        &self,
-        report: PanicReport,
-        killer: Option<(&'static str, Option<&S::Message>)>,
-    ) {
+    fn record_crash(&self, report: PanicReport) {
         let node = &self.node;
         node.counters.count_crash();
         if !Arc::ptr_eq(node, &self.lane.node) {
             self.lane.node.counters.count_crash();
         }
+        let killer_kind = Some(self.current_kind).filter(|kind| !kind.is_empty());
         with_origin(self.ctx.scope.origin.clone(), || {
-            tracing::error!(actor = %node.path(), reason = %report.reason, location = report.location, kind = killer.map(|(kind, _)| kind), "an actor crashed");
+            tracing::error!(actor = %node.path(), reason = %report.reason, location = report.location, kind = killer_kind, "an actor crashed");
         });
+        let killer = self.current.as_ref().and_then(Lent::peek);
         self.lane.system.record_crash(|number| Crash {
             number,
             at_nanos: Moment::now().as_nanos(),
@@ -314,9 +334,8 @@ impl<S: Service> Running<S> {
             reason: report.reason,
             location: report.location,
             backtrace: report.backtrace,
-            killer_kind: killer.map(|(kind, _)| kind.to_owned()),
+            killer_kind: killer_kind.map(str::to_owned),
             killer: killer
-                .and_then(|(_, message)| message)
                 .map(|message| redaction_preview(&redacted(message), PREVIEW_BYTES_MAX).0),
             trace: self.ctx.scope.trace_id(),
             before: self.last.newest_first(),
@@ -324,17 +343,11 @@ impl<S: Service> Running<S> {
         });
     }
 
-    fn watch(
-        &self,
-        message: &S::Message,
-        from: u64,
-        sequence: u64,
-        sent_nanos: u64,
-        asked: bool,
-    ) -> Watched {
+    fn watch(&self, envelope: &Envelope<S::Message>) -> Watched {
         let mut payload = None;
         let mut tapped = false;
         if self.lane.is_tapped() {
+            let message = &envelope.message;
             let path = self.lane.node.path();
             let hit = self.lane.system.shared.taps.wants(
                 &path,
@@ -347,17 +360,19 @@ impl<S: Service> Running<S> {
             }
         }
         Watched {
-            from,
-            sequence,
-            sent_nanos,
+            from: envelope.sender,
+            sequence: self.handled,
+            sent_nanos: envelope.sent_nanos,
             began_nanos: Moment::now().as_nanos(),
-            asked,
+            asked: envelope.port.is_some(),
             tapped,
             payload,
         }
     }
 
-    fn record(&self, watched: Watched, kind: &'static str, outcome: Outcome) {
+    fn record(&mut self, outcome: Outcome) {
+        let Some(watched) = self.watched.take() else { return };
+        let kind = self.current_kind;
         let system = &self.lane.system;
         let ended_nanos = Moment::now().as_nanos();
         let protocol = <S::Message as Message>::PROTOCOL;
@@ -396,7 +411,7 @@ impl<S: Service> Running<S> {
 
 /// What is noted of a watched message before it is handled.
 struct Watched {
-    from: u64,
+    from: u32,
     sequence: u64,
     sent_nanos: u64,
     began_nanos: u64,
@@ -407,10 +422,11 @@ struct Watched {
 
 impl<S: Service> Drop for Running<S> {
     fn drop(&mut self) {
-        if self.in_handler {
+        if self.current.is_some() {
             // Killed inside a handler: that message is lost, and its dropped port fails the asker.
             self.lane.node.counters.count_dead();
         }
+        self.tell_handled();
         self.lane.detach(self.index, &mut self.hands);
     }
 }

@@ -1,16 +1,17 @@
 //! The lane: a typed, bounded queue that belongs to a service rather than to one incarnation of it.
 //!
-//! Workers drain a lane in place. ractor carries only a wake token, cast when a message meets an
-//! idle worker, so a busy service costs no more than a lock and a push for each message. Several
-//! workers on one lane make a bulkhead: the lane gives each one message at a time.
+//! Workers drain a lane in place and sleep on it when it is empty; a sender that finds one asleep
+//! wakes it. A busy service costs no more than a lock and a push for each message. Several workers
+//! on one lane make a bulkhead: the lane gives each one message at a time.
 //!
 //! Invariants: a message is in the queue, in the hands of one worker, or accounted for (handled,
-//! expired, returned to its sender, or a dead letter). What a worker had taken and not begun goes
-//! back to the front when the worker dies.
+//! expired, returned to its sender, or a dead letter). What a worker had taken and not begun counts
+//! as waiting, and goes back to the front when the worker dies.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -19,9 +20,9 @@ use crate::failure::Failure;
 use crate::message::{Message, through_wire};
 use crate::observation::{ActorNode, DeadReason};
 use crate::reply::ReplyPort;
-use crate::scope::{Priority, Scope};
+use crate::scope::{Origin, Priority, Scope};
 use crate::system::System;
-use crate::time::Moment;
+use crate::time::{Deadline, Moment};
 
 /// Rates below one message per this many nanoseconds (1,000 a second) are timed in full.
 const FULL_TIMING_NANOS: u64 = 1_000_000;
@@ -30,27 +31,49 @@ const SAMPLE_EVERY: u64 = 64;
 /// The rate is measured over this many messages.
 const RATE_WINDOW: u64 = 1024;
 
-/// What a worker waits for on ractor's own queue.
-pub(crate) enum Wake {
-    Ring,
-}
-
-pub(crate) type Bell = ractor::ActorRef<Wake>;
-
+/// A message in a lane. It is kept small: lanes are long and envelopes are moved.
 pub(crate) struct Envelope<M> {
     pub(crate) message: M,
-    pub(crate) scope: Scope,
     pub(crate) port: Option<ReplyPort>,
-    pub(crate) sender: u64,
-    pub(crate) sequence: u64,
+    pub(crate) origin: Option<Arc<Origin>>,
+    pub(crate) deadline: Deadline,
     /// When it was put into the lane, if this message is timed; zero otherwise.
     pub(crate) sent_nanos: u64,
+    pub(crate) sender: u32,
+    pub(crate) priority: Priority,
+}
+
+impl<M> Envelope<M> {
+    pub(crate) fn new(message: M, scope: &Scope, port: Option<ReplyPort>, sender: u32) -> Self {
+        Self {
+            message,
+            port,
+            origin: scope.origin.clone(),
+            deadline: scope.deadline,
+            sent_nanos: 0,
+            sender,
+            priority: scope.priority,
+        }
+    }
+
+    pub(crate) fn scope(&self) -> Scope {
+        Scope { deadline: self.deadline, priority: self.priority, origin: self.origin.clone() }
+    }
 }
 
 /// A message that the lane did not take, with the reason.
 pub(crate) struct Refused<M> {
     pub(crate) envelope: Envelope<M>,
     pub(crate) failure: Failure,
+}
+
+/// What a worker shall do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Messages are in its hands.
+    Work,
+    /// It shall end.
+    Stop,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,14 +86,19 @@ enum Phase {
     Closed,
 }
 
-struct Worker {
-    bell: Option<Bell>,
-    idle: bool,
+/// A worker's place at the lane.
+#[derive(Default)]
+struct Seat {
+    present: bool,
+    /// Set while the worker sleeps on the lane.
+    asleep: Option<Waker>,
+    stop: bool,
 }
 
 struct State<M> {
     queue: VecDeque<Envelope<M>>,
-    workers: Vec<Worker>,
+    seats: Vec<Seat>,
+    asleep: usize,
     phase: Phase,
     received: u64,
     sample_mask: u64,
@@ -79,9 +107,13 @@ struct State<M> {
 
 pub(crate) struct Lane<M: Message> {
     state: Mutex<State<M>>,
+    /// Messages that a sole worker has taken and not begun.
+    in_hands: AtomicUsize,
     capacity: usize,
-    emptied: Notify,
+    wire_always: bool,
     tapped: AtomicBool,
+    stop_asked: AtomicBool,
+    emptied: Notify,
     pub(crate) node: Arc<ActorNode>,
     pub(crate) system: System,
 }
@@ -93,127 +125,140 @@ impl<M: Message> Lane<M> {
         capacity: usize,
         workers: usize,
     ) -> Self {
-        let workers = (0..workers).map(|_| Worker { bell: None, idle: false }).collect();
         Self {
             state: Mutex::new(State {
                 queue: VecDeque::new(),
-                workers,
+                seats: (0..workers).map(|_| Seat::default()).collect(),
+                asleep: 0,
                 phase: Phase::Open,
                 received: 0,
                 sample_mask: 0,
                 window_began_nanos: 0,
             }),
+            in_hands: AtomicUsize::new(0),
             capacity,
-            emptied: Notify::new(),
+            wire_always: system.wire_always(),
             tapped: AtomicBool::new(false),
+            stop_asked: AtomicBool::new(false),
+            emptied: Notify::new(),
             node,
             system,
         }
     }
 
-    /// Puts a message into the lane and wakes an idle worker.
+    /// Puts a message into the lane and wakes a sleeping worker.
     pub(crate) fn push(&self, mut envelope: Envelope<M>) -> Result<(), Refused<M>> {
-        if self.system.wire_always() {
+        if self.wire_always {
             match through_wire(&envelope.message) {
                 Ok(message) => envelope.message = message,
                 Err(failure) => return Err(Refused { envelope, failure }),
             }
         }
-        let bell = {
-            let mut state = self.state.lock();
-            if state.phase != Phase::Open {
-                let failure = Failure::stopped(&self.node.path());
-                return Err(Refused { envelope, failure });
-            }
-            if state.queue.len() >= room(self.capacity, envelope.scope.priority) {
-                self.node.counters.count_shed();
-                let failure = Failure::overloaded(&self.node.path());
-                return Err(Refused { envelope, failure });
-            }
-            state.received += 1;
-            envelope.sequence = state.received;
-            if state.received & state.sample_mask == 0 {
-                envelope.sent_nanos = Moment::now().as_nanos();
-            }
-            if state.received.is_multiple_of(RATE_WINDOW) {
-                state.measure_rate();
-            }
-            state.queue.push_back(envelope);
-            state.ready_bell()
-        };
-        if let Some(bell) = bell {
-            ring(&bell);
+        let mut state = self.state.lock();
+        if state.phase != Phase::Open {
+            drop(state);
+            let failure = Failure::stopped(&self.node.path());
+            return Err(Refused { envelope, failure });
+        }
+        let waiting = state.queue.len() + self.in_hands.load(Ordering::Relaxed);
+        if waiting >= room(self.capacity, envelope.priority) {
+            drop(state);
+            self.node.counters.count_shed();
+            let failure = Failure::overloaded(&self.node.path());
+            return Err(Refused { envelope, failure });
+        }
+        state.received += 1;
+        if state.received & state.sample_mask == 0 {
+            envelope.sent_nanos = Moment::now().as_nanos();
+        }
+        if state.received & (RATE_WINDOW - 1) == 0 {
+            state.measure_rate();
+        }
+        state.queue.push_back(envelope);
+        if state.asleep > 0 {
+            let waker = state.take_sleeper();
+            drop(state);
+            wake(waker);
         }
         Ok(())
     }
 
-    /// Connects an incarnation of worker `index`; it takes up what waits.
-    pub(crate) fn attach(&self, index: usize, bell: Bell) {
-        let bell = {
-            let mut state = self.state.lock();
-            state.workers[index] = Worker { bell: Some(bell), idle: true };
-            if state.queue.is_empty() { None } else { state.ready_bell() }
-        };
-        if let Some(bell) = bell {
-            ring(&bell);
-        }
+    /// Seats an incarnation of worker `index`.
+    pub(crate) fn attach(&self, index: usize) {
+        // It may have been asked to stop already: only `detach` clears that.
+        self.state.lock().seats[index].present = true;
     }
 
-    /// Disconnects worker `index` and puts back what it had taken and not begun.
+    /// Frees the seat of worker `index` and puts back what it had taken and not begun.
     pub(crate) fn detach(&self, index: usize, unbegun: &mut VecDeque<Envelope<M>>) {
-        let bell = {
-            let mut state = self.state.lock();
-            state.workers[index] = Worker { bell: None, idle: false };
-            while let Some(envelope) = unbegun.pop_back() {
-                state.queue.push_front(envelope);
-            }
-            if state.phase == Phase::Closed {
-                self.bury(&mut state.queue);
-            }
-            if state.queue.is_empty() { None } else { state.ready_bell() }
-        };
-        if let Some(bell) = bell {
-            ring(&bell);
+        let mut state = self.state.lock();
+        if state.seats[index].asleep.take().is_some() {
+            state.asleep -= 1;
         }
+        state.seats[index] = Seat::default();
+        self.note_stop(&state);
+        while let Some(envelope) = unbegun.pop_back() {
+            state.queue.push_front(envelope);
+        }
+        self.in_hands.store(0, Ordering::Relaxed);
+        if state.phase == Phase::Closed {
+            self.bury(&mut state.queue);
+        }
+        let waker = if state.queue.is_empty() { None } else { state.take_sleeper() };
+        drop(state);
+        wake(waker);
     }
 
-    /// Moves at most `appetite` waiting messages to a sole worker's hands, one to each of several.
-    /// False says that nothing waits and the worker is idle now.
-    pub(crate) fn take(
+    /// Moves waiting messages to a worker's hands: all of them to a sole worker, one to each of
+    /// several. With none waiting, the worker sleeps.
+    pub(crate) fn poll_take(
         &self,
         index: usize,
-        appetite: usize,
         hands: &mut VecDeque<Envelope<M>>,
-    ) -> bool {
+        context: &Context<'_>,
+    ) -> Poll<Next> {
         let mut state = self.state.lock();
+        if state.seats[index].asleep.take().is_some() {
+            state.asleep -= 1;
+        }
+        if state.seats[index].stop {
+            return Poll::Ready(Next::Stop);
+        }
         if state.queue.is_empty() {
-            state.workers[index].idle = true;
-            let all_idle = state.workers.iter().all(|worker| worker.idle || worker.bell.is_none());
-            if state.phase != Phase::Open && all_idle {
+            state.seats[index].asleep = Some(context.waker().clone());
+            state.asleep += 1;
+            if state.phase != Phase::Open && state.is_quiet() {
                 self.emptied.notify_waiters();
             }
-            return false;
+            return Poll::Pending;
         }
-        state.workers[index].idle = false;
-        let several = state.workers.len() > 1;
-        if !several && appetite >= state.queue.len() {
+        if state.seats.len() == 1 {
             std::mem::swap(hands, &mut state.queue);
-        } else {
-            let count = if several { 1 } else { appetite };
-            hands.extend(state.queue.drain(..count));
+            self.in_hands.store(hands.len(), Ordering::Relaxed);
+        } else if let Some(envelope) = state.queue.pop_front() {
+            hands.push_back(envelope);
         }
-        true
+        Poll::Ready(Next::Work)
     }
 
-    /// Puts back what a worker has taken and not begun, because its handler waits: the depth and
-    /// the bound of the lane stay true.
-    pub(crate) fn put_back(&self, hands: &mut VecDeque<Envelope<M>>) {
-        if !hands.is_empty() {
-            let mut state = self.state.lock();
-            while let Some(envelope) = hands.pop_back() {
-                state.queue.push_front(envelope);
-            }
-        }
+    /// Says how many messages a sole worker still has in its hands.
+    pub(crate) fn set_in_hands(&self, count: usize) {
+        self.in_hands.store(count, Ordering::Relaxed);
+    }
+
+    /// Asks worker `index` to end after the message it handles.
+    pub(crate) fn ask_to_stop(&self, index: usize) {
+        let mut state = self.state.lock();
+        state.seats[index].stop = true;
+        self.note_stop(&state);
+        let waker = state.seats[index].asleep.clone();
+        drop(state);
+        wake(waker);
+    }
+
+    /// Whether worker `index` shall end; cheap while nobody is asked to.
+    pub(crate) fn shall_stop(&self, index: usize) -> bool {
+        self.stop_asked.load(Ordering::Relaxed) && self.state.lock().seats[index].stop
     }
 
     /// Refuses new messages; what waits is still handled.
@@ -233,7 +278,7 @@ impl<M: Message> Lane<M> {
     pub(crate) async fn drained(&self) {
         loop {
             let emptied = self.emptied.notified();
-            if self.is_quiet() {
+            if self.state.lock().is_quiet() {
                 return;
             }
             emptied.await;
@@ -247,9 +292,9 @@ impl<M: Message> Lane<M> {
         self.bury(&mut state.queue);
     }
 
-    /// Messages that wait in the lane.
+    /// Messages that wait.
     pub(crate) fn depth(&self) -> usize {
-        self.state.lock().queue.len()
+        self.state.lock().queue.len() + self.in_hands.load(Ordering::Relaxed)
     }
 
     /// Messages that were ever accepted.
@@ -260,7 +305,8 @@ impl<M: Message> Lane<M> {
     /// When the oldest waiting message that is timed was sent.
     pub(crate) fn oldest_nanos(&self) -> Option<u64> {
         let state = self.state.lock();
-        state.queue.iter().take(SAMPLE_EVERY as usize).map(|e| e.sent_nanos).find(|sent| *sent != 0)
+        let timed = state.queue.iter().map(|envelope| envelope.sent_nanos);
+        timed.take(2 * RATE_WINDOW as usize).find(|sent| *sent != 0)
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -275,10 +321,9 @@ impl<M: Message> Lane<M> {
         self.tapped.store(tapped, Ordering::Relaxed);
     }
 
-    fn is_quiet(&self) -> bool {
-        let state = self.state.lock();
-        state.queue.is_empty()
-            && state.workers.iter().all(|worker| worker.idle || worker.bell.is_none())
+    fn note_stop(&self, state: &State<M>) {
+        let asked = state.seats.iter().any(|seat| seat.stop);
+        self.stop_asked.store(asked, Ordering::Relaxed);
     }
 
     fn bury(&self, queue: &mut VecDeque<Envelope<M>>) {
@@ -296,10 +341,15 @@ impl<M: Message> Drop for Lane<M> {
 }
 
 impl<M> State<M> {
-    fn ready_bell(&mut self) -> Option<Bell> {
-        let worker = self.workers.iter_mut().find(|worker| worker.idle && worker.bell.is_some())?;
-        worker.idle = false;
-        worker.bell.clone()
+    fn take_sleeper(&mut self) -> Option<Waker> {
+        let waker = self.seats.iter_mut().find_map(|seat| seat.asleep.take());
+        self.asleep -= usize::from(waker.is_some());
+        waker
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.queue.is_empty()
+            && self.seats.iter().all(|seat| seat.asleep.is_some() || !seat.present)
     }
 
     fn measure_rate(&mut self) {
@@ -312,6 +362,7 @@ impl<M> State<M> {
 }
 
 /// The depth at which a message of this priority is shed.
+#[inline]
 fn room(capacity: usize, priority: Priority) -> usize {
     match priority {
         Priority::Low => capacity.div_ceil(2),
@@ -320,7 +371,9 @@ fn room(capacity: usize, priority: Priority) -> usize {
     }
 }
 
-fn ring(bell: &Bell) {
-    // A worker that is gone has detached or will; its successor finds the message.
-    drop(bell.cast(Wake::Ring));
+#[inline]
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
 }

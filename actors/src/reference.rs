@@ -25,7 +25,7 @@ impl<M: Message> ServiceRef<M> {
     /// # Errors
     /// `Overloaded` when the mailbox is full, `Stopped` when the service takes no messages.
     pub fn tell(&self, scope: &Scope, message: impl Into<M>) -> Result<(), Failure> {
-        self.put(message.into(), scope.clone(), None, 0).map_err(|(failure, _)| failure)
+        self.put(message.into(), scope, None, 0).map_err(|(failure, _)| failure)
     }
 
     /// Sends a request and waits for its reply, at most until the scope's deadline.
@@ -45,7 +45,7 @@ impl<M: Message> ServiceRef<M> {
         Q: Request<Protocol = M>,
     {
         let (port, pending) = self.open::<Q::Reply>(scope);
-        self.send(scope.clone(), request.into_protocol(), port);
+        self.send(scope, request.into_protocol(), port);
         pending.await
     }
 
@@ -60,7 +60,7 @@ impl<M: Message> ServiceRef<M> {
     }
 
     /// Sends a message with a port that was opened before. A refusal fails the port.
-    pub fn send(&self, scope: Scope, message: M, port: ReplyPort) {
+    pub fn send(&self, scope: &Scope, message: M, port: ReplyPort) {
         if let Err((failure, Some(port))) = self.put(message, scope, Some(port), 0) {
             port.fail(failure, None);
         }
@@ -81,11 +81,11 @@ impl<M: Message> ServiceRef<M> {
     pub(crate) fn put(
         &self,
         message: M,
-        scope: Scope,
+        scope: &Scope,
         port: Option<ReplyPort>,
-        sender: u64,
+        sender: u32,
     ) -> Result<(), (Failure, Option<ReplyPort>)> {
-        let envelope = Envelope { message, scope, port, sender, sequence: 0, sent_nanos: 0 };
+        let envelope = Envelope::new(message, scope, port, sender);
         self.lane.push(envelope).map_err(|refused| (refused.failure, refused.envelope.port))
     }
 }

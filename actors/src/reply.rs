@@ -5,7 +5,7 @@
 //! its asker at once. Slots that are waited for are listed in a table that fails them when their
 //! deadline passes, which costs a fraction of a timer for each call.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -55,10 +55,12 @@ impl<R> Slot<R> {
 }
 
 trait AnySlot: Any + Send + Sync {
+    #[inline]
     fn fail(&self, failure: Failure, origin: Option<Arc<Origin>>);
 }
 
 impl<R: Send + 'static> AnySlot for Slot<R> {
+    #[inline]
     fn fail(&self, failure: Failure, origin: Option<Arc<Origin>>) {
         self.fill(Answer { result: Err(failure), origin });
     }
@@ -71,6 +73,7 @@ pub struct ReplyPort {
 
 impl ReplyPort {
     /// Fails the asker.
+    #[inline]
     pub fn fail(mut self, failure: Failure, origin: Option<Arc<Origin>>) {
         if let Some(slot) = self.slot.take() {
             slot.fail(failure, origin);
@@ -82,11 +85,13 @@ impl ReplyPort {
     /// A port of another type fails its asker: the actor answered a request that it was not asked.
     #[must_use]
     pub fn typed<R: Serialize + DeserializeOwned + Send + 'static>(mut self) -> Reply<R> {
-        let slot = self.slot.take().and_then(|slot| {
-            let any: Arc<dyn Any + Send + Sync> = slot.clone();
-            any.downcast::<Slot<R>>().inspect_err(|_| slot.fail(mistyped::<R>(), None)).ok()
-        });
-        Reply { slot, origin: None }
+        let Some(slot) = self.slot.take() else { return Reply { slot: None, origin: None } };
+        if (*slot).type_id() != TypeId::of::<Slot<R>>() {
+            slot.fail(mistyped::<R>(), None);
+            return Reply { slot: None, origin: None };
+        }
+        let any: Arc<dyn Any + Send + Sync> = slot;
+        Reply { slot: any.downcast().ok(), origin: None }
     }
 }
 
@@ -102,6 +107,7 @@ fn dropped() -> Failure {
 }
 
 impl Drop for ReplyPort {
+    #[inline]
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
             slot.fail(dropped(), None);
@@ -145,6 +151,7 @@ impl<R: Serialize + DeserializeOwned + Send + 'static> Reply<R> {
 }
 
 impl<R: Serialize + DeserializeOwned + Send + 'static> Drop for Reply<R> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
             slot.fill(Answer { result: Err(dropped()), origin: self.origin.take() });
@@ -209,6 +216,7 @@ impl<R: Send + 'static> Future for Pending<R> {
 }
 
 impl<R> Drop for Pending<R> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             self.table.strike(ticket);
@@ -247,6 +255,7 @@ impl DeadlineTable {
         }
     }
 
+    #[inline]
     fn list(&self, deadline: Deadline, slot: Arc<dyn AnySlot>) -> Ticket {
         let number = shard_of_this_thread();
         let mut shard = self.shards[number].lock();
@@ -262,6 +271,7 @@ impl DeadlineTable {
         Ticket { shard: number, index }
     }
 
+    #[inline]
     fn strike(&self, ticket: Ticket) {
         let mut shard = self.shards[ticket.shard].lock();
         shard.waiting[ticket.index] = None;
@@ -294,6 +304,7 @@ impl DeadlineTable {
     }
 }
 
+#[inline]
 fn shard_of_this_thread() -> usize {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static NEXT: AtomicUsize = AtomicUsize::new(0);

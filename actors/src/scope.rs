@@ -163,6 +163,7 @@ impl Scope {
 
     /// When the work must be done.
     #[must_use]
+    #[inline]
     pub fn deadline(&self) -> Deadline {
         self.deadline
     }
@@ -175,12 +176,14 @@ impl Scope {
 
     /// The priority.
     #[must_use]
+    #[inline]
     pub fn priority(&self) -> Priority {
         self.priority
     }
 
     /// Where the work comes from.
     #[must_use]
+    #[inline]
     pub fn origin(&self) -> Option<&Origin> {
         self.origin.as_deref()
     }
@@ -198,6 +201,7 @@ impl Scope {
 
     /// Who acts.
     #[must_use]
+    #[inline]
     pub fn principal(&self) -> Option<&Arc<Principal>> {
         self.origin.as_ref().and_then(|origin| origin.principal.as_ref())
     }

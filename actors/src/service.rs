@@ -101,7 +101,6 @@ impl<M> DerefMut for Lent<M> {
 /// All messages that waited, for a handler that treats them together.
 pub struct Batch<'a, M> {
     pub(crate) hands: &'a mut VecDeque<Envelope<M>>,
-    pub(crate) taken: u64,
 }
 
 impl<M: Message> Batch<'_, M> {
@@ -109,8 +108,8 @@ impl<M: Message> Batch<'_, M> {
     #[expect(clippy::should_implement_trait, reason = "a batch lends itself to the handler")]
     pub fn next(&mut self) -> Option<Mail<M>> {
         let envelope = self.hands.pop_front()?;
-        self.taken += 1;
-        Some(Mail { message: envelope.message, scope: envelope.scope, port: envelope.port })
+        let scope = envelope.scope();
+        Some(Mail { message: envelope.message, scope, port: envelope.port })
     }
 
     /// Messages left.

@@ -40,7 +40,7 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Under whom an actor is started.
 pub(crate) struct Place {
     pub(crate) supervisor: ActorCell,
-    pub(crate) id: u64,
+    pub(crate) id: u32,
     pub(crate) path: Arc<str>,
 }
 
@@ -188,6 +188,7 @@ impl<S: Service> Spec<S> {
             lane: lane.clone(),
             node,
             index,
+            sole: self.workers == 1,
             start_within: self.start_within,
         }
     }
@@ -221,6 +222,7 @@ struct Worker<S: Service> {
     lane: Arc<Lane<S::Message>>,
     node: Arc<ActorNode>,
     index: usize,
+    sole: bool,
     start_within: Duration,
 }
 
@@ -248,6 +250,7 @@ impl<S: Service> Starter for Worker<S> {
                 lane: self.lane.clone(),
                 node: self.node.clone(),
                 index: self.index,
+                sole: self.sole,
                 start_within: self.start_within,
             };
             let spawned =
@@ -267,7 +270,10 @@ impl<S: Service> Starter for Worker<S> {
         Box::pin(async move {
             self.node.set_state(ActorState::Stopping);
             let grace = if mode == StopMode::Keep { within } else { STOP_GRACE };
-            stop_or_kill(&cell, grace).await;
+            self.lane.ask_to_stop(self.index);
+            if cell.wait(Some(grace)).await.is_err() {
+                kill(&cell, grace).await;
+            }
             self.node.set_state(ActorState::Stopped);
             if mode == StopMode::Drain {
                 self.abandon();
@@ -345,12 +351,10 @@ impl<M: Message> LaneView for Lane<M> {
     }
 }
 
-/// Stops an actor after the message it handles; kills it when that takes longer than `grace`.
-pub(crate) async fn stop_or_kill(cell: &ActorCell, grace: Duration) {
-    if cell.stop_and_wait(None, Some(grace)).await.is_err() {
-        let killed = cell.kill_and_wait(Some(grace)).await;
-        tracing::warn!(actor = %cell.get_id(), ended = killed.is_ok(), "an actor was killed because it did not stop in time");
-    }
+/// Ends an actor that did not stop in time; its handler is dropped at its next await.
+pub(crate) async fn kill(cell: &ActorCell, grace: Duration) {
+    let killed = cell.kill_and_wait(Some(grace)).await;
+    tracing::warn!(actor = %cell.get_id(), ended = killed.is_ok(), "an actor was killed because it did not stop in time");
 }
 
 pub(crate) fn start_failure(error: ractor::SpawnErr, node: &ActorNode) -> Failure {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -12,9 +13,7 @@ use tokio::task::JoinSet;
 use crate::backoff::Backoff;
 use crate::failure::Failure;
 use crate::observation::{ActorKind, ActorNode, ActorState, CrashDecision};
-use crate::spec::{
-    BoxFuture, ChildSpec, Place, Restart, Starter, StopMode, start_failure, stop_or_kill,
-};
+use crate::spec::{BoxFuture, ChildSpec, Place, Restart, Starter, StopMode, kill, start_failure};
 use crate::system::System;
 use crate::time::Moment;
 
@@ -125,6 +124,7 @@ impl Supervisor {
     #[must_use]
     pub fn build(self) -> (SupervisorRef, ChildSpec) {
         let running = Arc::new(Mutex::new(None));
+        let added_stop_ms = AddedStopMs::default();
         let stop_within = self.children.iter().map(ChildSpec::stop_time).sum();
         let starter = SupervisorStarter {
             system: self.system,
@@ -132,18 +132,22 @@ impl Supervisor {
             settings: self.settings,
             children: self.children,
             running: running.clone(),
+            added_stop_ms: added_stop_ms.clone(),
         };
         let spec = ChildSpec { restart: self.restart, stop_within, starter: Arc::new(starter) };
-        (SupervisorRef { running }, spec)
+        (SupervisorRef { running, added_stop_ms }, spec)
     }
 }
 
 type RunningRef = Arc<Mutex<Option<ActorRef<Order>>>>;
+/// The longest time that any child added while running may take to stop, in milliseconds.
+type AddedStopMs = Arc<AtomicU64>;
 
 /// A running supervisor, to add children to it.
 #[derive(Clone)]
 pub struct SupervisorRef {
     running: RunningRef,
+    added_stop_ms: AddedStopMs,
 }
 
 impl SupervisorRef {
@@ -152,6 +156,8 @@ impl SupervisorRef {
     /// # Errors
     /// The child's start failure; `Stopped` when the supervisor does not run.
     pub async fn start_child(&self, child: ChildSpec) -> Result<(), Failure> {
+        let stop_ms = u64::try_from(child.stop_time().as_millis()).unwrap_or(u64::MAX);
+        self.added_stop_ms.fetch_max(stop_ms, Ordering::Relaxed);
         let (done, started) = oneshot::channel();
         let supervisor = self.running.lock().clone();
         let sent = supervisor.map(|supervisor| supervisor.cast(Order::Add(child, done)));
@@ -178,6 +184,7 @@ struct SupervisorStarter {
     settings: Settings,
     children: Vec<ChildSpec>,
     running: RunningRef,
+    added_stop_ms: AddedStopMs,
 }
 
 impl Starter for SupervisorStarter {
@@ -214,7 +221,8 @@ impl Starter for SupervisorStarter {
             let within = self.stop_time(within);
             let told = ActorRef::<Order>::from(cell.clone()).cast(Order::Stop(mode));
             if told.is_err() || cell.wait(Some(within)).await.is_err() {
-                stop_or_kill(&cell, Duration::from_millis(100)).await;
+                kill(&cell, Duration::from_millis(100)).await;
+                self.system.shared.registry.remove_below(self.node.id);
             }
             self.node.set_state(ActorState::Stopped);
             if mode == StopMode::Drain {
@@ -234,7 +242,8 @@ impl Starter for SupervisorStarter {
 
     fn stop_time(&self, _own: Duration) -> Duration {
         let children: Duration = self.children.iter().map(ChildSpec::stop_time).sum();
-        children + Duration::from_secs(1)
+        let added = Duration::from_millis(self.added_stop_ms.load(Ordering::Relaxed));
+        children + added + Duration::from_secs(1)
     }
 }
 
@@ -422,7 +431,7 @@ impl State {
         if now.since(child.started) > window {
             child.tries = 0;
         }
-        let wait = self.settings.backoff.wait(child.tries, child_id);
+        let wait = self.settings.backoff.wait(child.tries, u64::from(child_id));
         child.tries = child.tries.saturating_add(1);
         child.spec.starter.node().set_state(ActorState::Restarting);
         let after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
@@ -473,7 +482,7 @@ impl State {
         Ok(())
     }
 
-    async fn give_up(&mut self, child_id: u64) -> Failure {
+    async fn give_up(&mut self, child_id: u32) -> Failure {
         self.system.decide_crash(child_id, CrashDecision::Escalated);
         self.stopping = true;
         self.stop_all(StopMode::Keep).await;

@@ -1,7 +1,7 @@
 //! An actor system: what all actors of a node share, and the way to start and stop them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -53,7 +53,7 @@ impl Default for SystemConfig {
 
 pub(crate) struct Shared {
     config: SystemConfig,
-    next_id: AtomicU64,
+    next_id: AtomicU32,
     coarse_nanos: AtomicU64,
     ticking: AtomicBool,
     pub(crate) deadlines: Arc<DeadlineTable>,
@@ -78,7 +78,7 @@ impl System {
         install_panic_hook();
         Self {
             shared: Arc::new(Shared {
-                next_id: AtomicU64::new(1),
+                next_id: AtomicU32::new(1),
                 coarse_nanos: AtomicU64::new(Moment::now().as_nanos()),
                 ticking: AtomicBool::new(false),
                 deadlines: Arc::new(DeadlineTable::new()),
@@ -109,6 +109,7 @@ impl System {
 
     /// Whether every message is encoded even within the process.
     #[must_use]
+    #[inline]
     pub fn wire_always(&self) -> bool {
         self.shared.config.wire_always
     }
@@ -215,6 +216,7 @@ impl System {
     }
 
     /// The time of the last tick: at most [`TICK`] old, and much cheaper than asking the clock.
+    #[inline]
     pub(crate) fn coarse_now(&self) -> Moment {
         Moment::from_nanos(self.shared.coarse_nanos.load(Ordering::Relaxed))
     }
@@ -247,7 +249,7 @@ impl System {
         node.counters.count_dead();
         let (payload, _) = redaction_preview(&redacted(&envelope.message), PREVIEW_BYTES_MAX);
         let asked = envelope.port.is_some();
-        let trace = envelope.scope.trace_id();
+        let trace = envelope.scope().trace_id();
         self.shared.dead_letters.push(|number| DeadLetter {
             number,
             at_nanos: Moment::now().as_nanos(),
@@ -264,7 +266,7 @@ impl System {
                 DeadReason::Stopped => Failure::stopped(&node.path()),
                 DeadReason::Expired => Failure::expired(),
             };
-            port.fail(failure, envelope.scope.origin);
+            port.fail(failure, envelope.origin);
         }
     }
 
@@ -273,7 +275,7 @@ impl System {
     }
 
     /// Notes what a supervisor decided about the last crash of an actor.
-    pub(crate) fn decide_crash(&self, actor_id: u64, decision: CrashDecision) {
+    pub(crate) fn decide_crash(&self, actor_id: u32, decision: CrashDecision) {
         self.shared.crashes.amend(
             |crash| crash.actor_id == actor_id && crash.decision == CrashDecision::Pending,
             |crash| crash.decision = decision,

@@ -22,18 +22,21 @@ impl Moment {
         Self(nanos(Instant::now().saturating_duration_since(first)).saturating_add(1))
     }
 
+    #[inline]
     pub(crate) const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
     /// Nanoseconds on the process's clock.
     #[must_use]
+    #[inline]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
     /// Time from `earlier` to this moment; zero if `earlier` is later.
     #[must_use]
+    #[inline]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -52,16 +55,19 @@ impl Deadline {
 
     /// Whether it has passed at `now`.
     #[must_use]
+    #[inline]
     pub const fn has_passed(self, now: Moment) -> bool {
         self.0 <= now.0
     }
 
     /// Time left at `now`.
     #[must_use]
+    #[inline]
     pub const fn remaining(self, now: Moment) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(now.0))
     }
 
+    #[inline]
     pub(crate) const fn as_nanos(self) -> u64 {
         self.0
     }

@@ -37,12 +37,12 @@ pub enum CrashDecision {
 /// The header of a message that was handled before a crash.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MessageHeader {
-    /// Place in the order of the mailbox.
+    /// Place in the order in which the incarnation handled messages.
     pub sequence: u64,
     /// The variant.
     pub kind: String,
     /// Id of the sending actor; zero for a sender outside the system.
-    pub from: u64,
+    pub from: u32,
 }
 
 /// A handler's panic.
@@ -55,7 +55,7 @@ pub struct Crash {
     /// The actor.
     pub actor: Arc<str>,
     /// Its id.
-    pub actor_id: u64,
+    pub actor_id: u32,
     /// The incarnation that died.
     pub incarnation: u32,
     /// What it panicked with.
@@ -146,7 +146,7 @@ pub(crate) fn install_panic_hook() {
 
 /// The headers of the last messages of one worker.
 pub(crate) struct LastHeaders {
-    headers: [(u64, &'static str, u64); HEADERS],
+    headers: [(u64, &'static str, u32); HEADERS],
     next: usize,
 }
 
@@ -155,7 +155,8 @@ impl LastHeaders {
         Self { headers: [(0, "", 0); HEADERS], next: 0 }
     }
 
-    pub(crate) fn add(&mut self, sequence: u64, kind: &'static str, from: u64) {
+    #[inline]
+    pub(crate) fn add(&mut self, sequence: u64, kind: &'static str, from: u32) {
         self.headers[self.next] = (sequence, kind, from);
         self.next = (self.next + 1) % HEADERS;
     }

@@ -1,6 +1,6 @@
 //! One actor as the inspector sees it: identity, state and counters, kept across restarts.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::RwLock;
@@ -77,6 +77,7 @@ impl Counters {
         count_crash => crashes, count_dead => dead,
     }
 
+    #[inline]
     pub(crate) fn add_handled(&self, count: u64) {
         self.handled.fetch_add(count, Ordering::Relaxed);
     }
@@ -118,23 +119,24 @@ pub(crate) trait LaneView: Send + Sync {
 
 /// One actor in the tree.
 pub(crate) struct ActorNode {
-    pub(crate) id: u64,
+    pub(crate) id: u32,
     name: String,
     path: OnceLock<Arc<str>>,
     pub(crate) kind: ActorKind,
     pub(crate) protocol: &'static str,
     pub(crate) counters: Counters,
-    parent: AtomicU64,
+    parent: AtomicU32,
     state: AtomicU8,
     incarnation: AtomicU32,
     started_nanos: AtomicU64,
+    in_handler: AtomicBool,
     /// When the running handler first waited; zero while it does not.
     busy_since_nanos: AtomicU64,
     lane: RwLock<Option<Weak<dyn LaneView>>>,
 }
 
 impl ActorNode {
-    pub(crate) fn new(id: u64, name: String, kind: ActorKind, protocol: &'static str) -> Self {
+    pub(crate) fn new(id: u32, name: String, kind: ActorKind, protocol: &'static str) -> Self {
         Self {
             id,
             name,
@@ -142,10 +144,11 @@ impl ActorNode {
             kind,
             protocol,
             counters: Counters::default(),
-            parent: AtomicU64::new(0),
+            parent: AtomicU32::new(0),
             state: AtomicU8::new(ActorState::New as u8),
             incarnation: AtomicU32::new(0),
             started_nanos: AtomicU64::new(0),
+            in_handler: AtomicBool::new(false),
             busy_since_nanos: AtomicU64::new(0),
             lane: RwLock::new(None),
         }
@@ -161,13 +164,13 @@ impl ActorNode {
     }
 
     /// Gives the actor its place; the first place stays.
-    pub(crate) fn place_under(&self, parent: u64, parent_path: &str) {
+    pub(crate) fn place_under(&self, parent: u32, parent_path: &str) {
         self.parent.store(parent, Ordering::Relaxed);
         let path = self.path.get_or_init(|| Arc::from(format!("{parent_path}/{}", self.name)));
         debug_assert!(path.starts_with(parent_path), "an actor has one place for life");
     }
 
-    pub(crate) fn parent(&self) -> u64 {
+    pub(crate) fn parent(&self) -> u32 {
         self.parent.load(Ordering::Relaxed)
     }
 
@@ -193,10 +196,28 @@ impl ActorNode {
         self.started_nanos.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_busy_since(&self, nanos: u64) {
-        self.busy_since_nanos.store(nanos, Ordering::Relaxed);
+    #[inline]
+    pub(crate) fn enter_handler(&self) {
+        self.in_handler.store(true, Ordering::Relaxed);
     }
 
+    #[inline]
+    pub(crate) fn leave_handler(&self) {
+        self.in_handler.store(false, Ordering::Relaxed);
+        if self.busy_since_nanos() != 0 {
+            self.busy_since_nanos.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The actor yielded to others: inside a handler, it waits from now on.
+    #[inline]
+    pub(crate) fn note_waiting(&self) {
+        if self.in_handler.load(Ordering::Relaxed) && self.busy_since_nanos() == 0 {
+            self.busy_since_nanos.store(Moment::now().as_nanos(), Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
     pub(crate) fn busy_since_nanos(&self) -> u64 {
         self.busy_since_nanos.load(Ordering::Relaxed)
     }

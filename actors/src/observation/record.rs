@@ -30,12 +30,12 @@ pub struct MessageRecord {
     /// Its incarnation.
     pub incarnation: u32,
     /// Id of the sending actor; zero for a sender outside the system.
-    pub from: u64,
+    pub from: u32,
     /// The protocol.
     pub protocol: String,
     /// The variant.
     pub kind: String,
-    /// Place in the order of the mailbox.
+    /// Place in the order in which its incarnation handled messages.
     pub sequence: u64,
     /// The trace, as 32 hex digits.
     pub trace: Option<String>,

@@ -18,7 +18,7 @@ const PAGE_MAX: usize = 200;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ActorView {
     /// Its id on this node.
-    pub id: u64,
+    pub id: u32,
     /// Its place in the tree.
     pub path: String,
     /// What kind it is.
@@ -71,7 +71,7 @@ pub enum SortKey {
 /// Every actor that was started and has not ended for good.
 #[derive(Default)]
 pub(crate) struct Registry {
-    actors: RwLock<HashMap<u64, Arc<ActorNode>>>,
+    actors: RwLock<HashMap<u32, Arc<ActorNode>>>,
 }
 
 impl Registry {
@@ -79,8 +79,25 @@ impl Registry {
         self.actors.write().insert(node.id, node.clone());
     }
 
-    pub(crate) fn remove(&self, id: u64) {
+    pub(crate) fn remove(&self, id: u32) {
         self.actors.write().remove(&id);
+    }
+
+    /// Removes everything below an actor that was killed: it could not tell its children.
+    pub(crate) fn remove_below(&self, id: u32) {
+        let mut actors = self.actors.write();
+        let mut parents = vec![id];
+        while let Some(parent) = parents.pop() {
+            let below: Vec<u32> = actors
+                .values()
+                .filter(|node| node.parent() == parent)
+                .map(|node| node.id)
+                .collect();
+            for child in below {
+                actors.remove(&child);
+                parents.push(child);
+            }
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -108,7 +125,7 @@ impl Registry {
     }
 
     pub(crate) fn tree(&self, nodes_max: usize) -> Vec<TreeNode> {
-        let mut children: HashMap<u64, Vec<Arc<ActorNode>>> = HashMap::new();
+        let mut children: HashMap<u32, Vec<Arc<ActorNode>>> = HashMap::new();
         for node in self.nodes() {
             children.entry(node.parent()).or_default().push(node);
         }
@@ -121,8 +138,8 @@ impl Registry {
 }
 
 fn branch(
-    parent: u64,
-    children: &HashMap<u64, Vec<Arc<ActorNode>>>,
+    parent: u32,
+    children: &HashMap<u32, Vec<Arc<ActorNode>>>,
     left: &mut usize,
 ) -> (Vec<TreeNode>, usize) {
     let Some(siblings) = children.get(&parent) else { return (Vec::new(), 0) };

@@ -76,7 +76,7 @@ impl Invalidations {
         let mut waiting = Vec::with_capacity(subscribers.len());
         for subscriber in &subscribers {
             let (port, pending) = subscriber.open::<()>(scope);
-            subscriber.send(scope.clone(), message.clone(), port);
+            subscriber.send(scope, message.clone(), port);
             waiting.push((subscriber.path(), pending));
         }
         let mut missing = Vec::new();

@@ -62,7 +62,7 @@ where
 
     fn deliver(&self, request: &HttpRequest, port: ReplyPort) {
         match (self.translate)(request) {
-            Ok(message) => self.service.send(request.scope.clone(), message.into(), port),
+            Ok(message) => self.service.send(&request.scope, message.into(), port),
             Err(failure) => port.fail(failure, request.scope.shared_origin()),
         }
     }
