@@ -1,0 +1,223 @@
+//! The files of the store: names, atomic writes, reads that notice damage. All of it blocks.
+
+use std::fmt::Write as _;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
+use sha2::{Digest, Sha256};
+use troupe_kernel::ports::{Blob, BlobInfo};
+use uuid::Uuid;
+
+use crate::error::BlobError;
+use crate::key::BlobKey;
+
+/// Where files lie until they are whole.
+const PARTIAL: &str = "@partial";
+/// Ends the name of a side file.
+pub(crate) const INFO: &str = "@info";
+/// How often a read or a write begins again because somebody else was faster.
+const ATTEMPTS: u32 = 16;
+/// Keys that are written at once; two keys may share a lock.
+const LOCKS: usize = 64;
+
+/// The directory of the store. Clones share its locks.
+#[derive(Debug, Clone)]
+pub(crate) struct Directory {
+    root: PathBuf,
+    /// Writers of one key take turns: each removes the content that the one before it named.
+    writing: Arc<[Mutex<()>]>,
+}
+
+impl Directory {
+    /// Creates what is missing and removes what a crash left half written.
+    pub(crate) fn open(root: PathBuf) -> Result<Self, BlobError> {
+        let writing = (0..LOCKS).map(|_| Mutex::default()).collect();
+        let directory = Self { root, writing };
+        let partial = directory.root.join(PARTIAL);
+        create_all(&partial)?;
+        for entry in
+            fs::read_dir(&partial).map_err(|error| BlobError::io("reading", &partial, error))?
+        {
+            let path = entry.map_err(|error| BlobError::io("reading", &partial, error))?.path();
+            fs::remove_file(&path).map_err(|error| BlobError::io("removing", &path, error))?;
+        }
+        Ok(directory)
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Stores a blob; the side file decides which content is its own.
+    pub(crate) fn put(&self, info: &BlobInfo, content: &[u8]) -> Result<(), BlobError> {
+        let key = BlobKey::parse(&info.key)?;
+        let _turn = self.turn(&key);
+        let before = self.info(&key)?;
+        let side = serde_json::to_vec(info)
+            .map_err(|error| BlobError::io("writing", self.info_path(&key), error.into()))?;
+        self.write(&self.content_path(&key, &info.digest), content)?;
+        self.write(&self.info_path(&key), &side)?;
+        match before {
+            Some(before) if before.digest != info.digest => {
+                remove(&self.content_path(&key, &before.digest)).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads a blob and compares its content with its digest.
+    pub(crate) fn get(&self, key: &BlobKey) -> Result<Option<Blob>, BlobError> {
+        for _ in 0..ATTEMPTS {
+            let Some(info) = self.info(key)? else { return Ok(None) };
+            let path = self.content_path(key, &info.digest);
+            match fs::read(&path) {
+                Ok(content) if digest(&content) == info.digest => {
+                    return Ok(Some(Blob { info, content: Bytes::from(content) }));
+                }
+                Ok(_) => return Err(BlobError::Damaged(key.to_string())),
+                // A writer replaced the blob after its side file was read.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(BlobError::io("reading", path, error)),
+            }
+        }
+        Err(BlobError::Damaged(key.to_string()))
+    }
+
+    /// Removes a blob, its side file first: from then on it is not there.
+    pub(crate) fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
+        let _turn = self.turn(key);
+        let Some(info) = self.info(key)? else { return Ok(()) };
+        let side = self.info_path(key);
+        remove(&side)?;
+        remove(&self.content_path(key, &info.digest))?;
+        let folder = side.parent().unwrap_or(&self.root);
+        sync(folder)?;
+        // Folders that are empty now go as well; one that a writer has just filled stays.
+        for folder in folder.ancestors().take_while(|folder| *folder != self.root) {
+            if fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is known of a blob.
+    pub(crate) fn info(&self, key: &BlobKey) -> Result<Option<BlobInfo>, BlobError> {
+        let path = self.info_path(key);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .ok()
+                .filter(|info: &BlobInfo| info.key == key.as_str())
+                .map(Some)
+                .ok_or_else(|| BlobError::Damaged(key.to_string())),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(BlobError::io("reading", path, error)),
+        }
+    }
+
+    /// Writes and removes a file, to see whether the directory works.
+    pub(crate) fn probe(&self) -> Result<(), BlobError> {
+        let path = self.write_partial(b"probe")?;
+        remove(&path).map(drop)
+    }
+
+    fn turn(&self, key: &BlobKey) -> MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        key.as_str().hash(&mut hasher);
+        self.writing[usize::try_from(hasher.finish() % LOCKS as u64).unwrap_or(0)].lock()
+    }
+
+    pub(crate) fn content_path(&self, key: &BlobKey, digest: &str) -> PathBuf {
+        let (folder, name) = key.split();
+        self.root.join(folder).join(format!("{name}@{digest}"))
+    }
+
+    fn info_path(&self, key: &BlobKey) -> PathBuf {
+        let (folder, name) = key.split();
+        self.root.join(folder).join(format!("{name}{INFO}"))
+    }
+
+    /// Puts a whole, synced file in its place.
+    fn write(&self, path: &Path, content: &[u8]) -> Result<(), BlobError> {
+        let partial = self.write_partial(content)?;
+        let folder = path.parent().unwrap_or(&self.root);
+        for _ in 0..ATTEMPTS {
+            create_all(folder)?;
+            match fs::rename(&partial, path) {
+                Ok(()) => return sync(folder),
+                // A delete removed the folder as an empty one.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    remove(&partial)?;
+                    return Err(BlobError::io("renaming to", path, error));
+                }
+            }
+        }
+        remove(&partial)?;
+        Err(BlobError::io("renaming to", path, io::ErrorKind::NotFound.into()))
+    }
+
+    fn write_partial(&self, content: &[u8]) -> Result<PathBuf, BlobError> {
+        let path = self.root.join(PARTIAL).join(Uuid::now_v7().to_string());
+        let written = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()));
+        match written {
+            Ok(()) => Ok(path),
+            Err(error) => {
+                remove(&path)?;
+                Err(BlobError::io("writing", path, error))
+            }
+        }
+    }
+}
+
+/// SHA-256 in hex.
+pub(crate) fn digest(content: &[u8]) -> String {
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(content) {
+        // Writing to a String cannot fail.
+        write!(text, "{byte:02x}").unwrap_or_default();
+    }
+    text
+}
+
+/// Removes a file; answers whether it was there.
+pub(crate) fn remove(path: &Path) -> Result<bool, BlobError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if is_missing(&error) => Ok(false),
+        Err(error) => Err(BlobError::io("removing", path, error)),
+    }
+}
+
+/// Nothing there, or a part of the way is a file.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn create_all(folder: &Path) -> Result<(), BlobError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| BlobError::io("creating", folder, error))
+}
+
+/// Makes the entries of a folder durable. A folder that is gone needs nothing.
+fn sync(folder: &Path) -> Result<(), BlobError> {
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        Ok(()) => Ok(()),
+        Err(error) if is_missing(&error) => Ok(()),
+        Err(error) => Err(BlobError::io("syncing", folder, error)),
+    }
+}
