@@ -29,12 +29,17 @@ pub(crate) fn set_current(origin: Option<Arc<Origin>>) {
 pub async fn in_origin<F: Future>(mut origin: Option<Arc<Origin>>, future: F) -> F::Output {
     let mut future = pin!(future);
     std::future::poll_fn(move |context| {
-        let entered = Entered::new(origin.take());
-        let polled = future.as_mut().poll(context);
-        origin = entered.leave();
-        polled
+        poll_in_origin(&mut origin, || future.as_mut().poll(context))
     })
     .await
+}
+
+/// Makes one poll with `origin` as the current one, and keeps what the poll left as the current.
+pub(crate) fn poll_in_origin<T>(origin: &mut Option<Arc<Origin>>, poll: impl FnOnce() -> T) -> T {
+    let entered = Entered::new(origin.take());
+    let polled = poll();
+    *origin = entered.leave();
+    polled
 }
 
 /// Does `work` with `origin` as the current one.

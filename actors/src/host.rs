@@ -5,6 +5,7 @@
 //! an orderly stop is a flag on the lane, looked at before each message. A panic costs the message,
 //! its asker's answer and this incarnation; what waits stays.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -15,13 +16,13 @@ use std::time::Duration;
 use ractor::{ActorProcessingErr, ActorRef};
 
 use crate::context::Context;
-use crate::current::{in_origin, set_current, with_origin};
+use crate::current::{poll_in_origin, set_current, with_origin};
 use crate::failure::Failure;
 use crate::mailbox::{Envelope, Lane, Next};
 use crate::message::Message;
 use crate::observation::{
     ActorNode, ActorState, Crash, CrashDecision, DeadReason, LastHeaders, MessageRecord, Outcome,
-    PanicReport, TapHit, guarded, redacted, redaction_preview,
+    PanicReport, TapHit, guard, guarded, redacted, redaction_preview,
 };
 use crate::reference::ServiceRef;
 use crate::scope::Scope;
@@ -129,7 +130,7 @@ impl<S: Service> ractor::Actor for Host<S> {
         running: &mut Running<S>,
     ) -> Result<(), ActorProcessingErr> {
         let node = running.node.clone();
-        let served = watched(&node, in_origin(None, guarded(running.serve()))).await;
+        let served = watched(&node, running.serve()).await;
         running.tell_handled();
         match served {
             Ok(Ok(())) => {
@@ -155,11 +156,13 @@ impl<S: Service> ractor::Actor for Host<S> {
     }
 }
 
-/// Notes since when the handler waits for something that is not its lane.
-async fn watched<F: Future>(node: &ActorNode, serving: F) -> F::Output {
+/// Polls a worker's life: panics are caught, log lines know whose work is done, and a handler that
+/// waits is seen to. One future around it, because every layer of wrappers would copy it.
+async fn watched<F: Future>(node: &ActorNode, serving: F) -> Result<F::Output, PanicReport> {
     let mut serving = pin!(serving);
+    let mut origin = None;
     std::future::poll_fn(|context| {
-        let polled = serving.as_mut().poll(context);
+        let polled = poll_in_origin(&mut origin, || guard(|| serving.as_mut().poll(context)));
         if polled.is_pending() {
             node.note_waiting();
         }
@@ -389,8 +392,8 @@ impl<S: Service> Running<S> {
             to: path.clone(),
             incarnation: self.node.incarnation(),
             from: watched.from,
-            protocol: protocol.to_owned(),
-            kind: kind.to_owned(),
+            protocol: Cow::Borrowed(protocol),
+            kind: Cow::Borrowed(kind),
             sequence: watched.sequence,
             trace: self.ctx.scope.trace_id(),
             asked: watched.asked,

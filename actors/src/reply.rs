@@ -55,7 +55,6 @@ impl<R> Slot<R> {
 }
 
 trait AnySlot: Any + Send + Sync {
-    #[inline]
     fn fail(&self, failure: Failure, origin: Option<Arc<Origin>>);
 }
 

@@ -45,7 +45,7 @@ async fn records_separate_waiting_from_handling() {
     eventually("both are recorded", || running.system().records(10).len() == 2).await;
     let records = running.system().records(10);
     let (add, slow) = (&records[0], &records[1]);
-    assert_eq!((add.kind.as_str(), slow.kind.as_str()), ("Add", "Slow"));
+    assert_eq!((&*add.kind, &*slow.kind), ("Add", "Slow"));
     assert!(add.began_nanos - add.sent_nanos >= 30_000_000, "it waited behind the slow one");
     assert!(add.ended_nanos - add.began_nanos < 30_000_000);
     assert!(slow.ended_nanos - slow.began_nanos >= 30_000_000);

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Once};
+use std::task::Poll;
 
 use serde::{Deserialize, Serialize};
 
@@ -92,16 +93,18 @@ thread_local! {
 /// Polls a future to its end and catches a panic in any of its polls.
 pub(crate) async fn guarded<F: Future>(future: F) -> Result<F::Output, PanicReport> {
     let mut future = pin!(future);
-    std::future::poll_fn(move |context| {
-        let outer = GUARDED.replace(true);
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
-        GUARDED.set(outer);
-        match polled {
-            Ok(poll) => poll.map(Ok),
-            Err(payload) => std::task::Poll::Ready(Err(report(payload.as_ref()))),
-        }
-    })
-    .await
+    std::future::poll_fn(move |context| guard(|| future.as_mut().poll(context))).await
+}
+
+/// Makes one poll and catches a panic in it.
+pub(crate) fn guard<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<Result<T, PanicReport>> {
+    let outer = GUARDED.replace(true);
+    let polled = catch_unwind(AssertUnwindSafe(poll));
+    GUARDED.set(outer);
+    match polled {
+        Ok(poll) => poll.map(Ok),
+        Err(payload) => Poll::Ready(Err(report(payload.as_ref()))),
+    }
 }
 
 fn report(payload: &(dyn Any + Send)) -> PanicReport {

@@ -18,7 +18,7 @@ pub use redaction::redacted;
 pub use tap::{TapId, TapLimits, TapSelector};
 pub use tree::{ActorView, SortKey, TreeNode};
 
-pub(crate) use crash::{LastHeaders, PanicReport, guarded, install_panic_hook};
+pub(crate) use crash::{LastHeaders, PanicReport, guard, guarded, install_panic_hook};
 pub(crate) use kinds::KindTable;
 pub(crate) use node::{ActorNode, LaneView};
 pub(crate) use record::Ring;

@@ -1,5 +1,6 @@
 //! Records of handled messages in a bounded ring.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -32,9 +33,9 @@ pub struct MessageRecord {
     /// Id of the sending actor; zero for a sender outside the system.
     pub from: u32,
     /// The protocol.
-    pub protocol: String,
+    pub protocol: Cow<'static, str>,
     /// The variant.
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// Place in the order in which its incarnation handled messages.
     pub sequence: u64,
     /// The trace, as 32 hex digits.

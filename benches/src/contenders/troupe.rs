@@ -59,10 +59,7 @@ impl Service for Bench {
             }
             BenchMessage::Echo(echo) => match &self.next {
                 None => ctx.reply(echo, echo.value),
-                Some(next) => {
-                    let next = next.clone();
-                    ctx.forward(&next, message.take())
-                }
+                Some(next) => ctx.forward(next, message.take()),
             },
             BenchMessage::Sum(sum) => ctx.reply(sum, self.sum),
         }
