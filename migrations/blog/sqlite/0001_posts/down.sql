@@ -1,0 +1,9 @@
+DROP TRIGGER blog_contents_search_update;
+DROP TRIGGER blog_contents_search_delete;
+DROP TRIGGER blog_contents_search_insert;
+DROP TABLE blog_search;
+DROP TABLE blog_revisions;
+DROP TABLE blog_post_tags;
+DROP TABLE blog_slugs;
+DROP TABLE blog_contents;
+DROP TABLE blog_posts;
