@@ -25,7 +25,7 @@ fn compare(rounds: usize) -> anyhow::Result<()> {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("CPU ns per operation, median of {rounds} rounds; load {}", load.trim());
     println!("ratio: how many times as much CPU the other needs (95 % interval)\n");
-    println!("{:<12} {:<11} {:>9}   {}", "scenario", "contender", "ns", "ratio to troupe");
+    println!("{:<12} {:<11} {:>9}   ratio to troupe", "scenario", "contender", "ns");
     let mut draws = Draws(42);
     for scenario in Scenario::ALL {
         let mut samples = vec![Vec::new(); Contender::ALL.len()];
