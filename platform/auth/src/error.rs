@@ -1,0 +1,178 @@
+//! The failures auth answers, in one place so that their codes stay stable.
+//!
+//! None says which part of a credential was wrong, and none repeats what was sent.
+
+use std::time::Duration;
+
+use troupe_kernel::error::{Failure, FailureKind};
+
+use crate::keys::SealFault;
+use crate::password::hash::HashFault;
+use crate::secret::NoRandomness;
+
+impl From<NoRandomness> for Failure {
+    fn from(fault: NoRandomness) -> Self {
+        tracing::error!(%fault, "no secret can be made");
+        Self::unavailable("auth.random.unavailable", "no secret can be made now; try again later")
+    }
+}
+
+impl From<HashFault> for Failure {
+    fn from(fault: HashFault) -> Self {
+        tracing::error!(%fault, "a password could not be hashed");
+        Self::unavailable(
+            "auth.password.unhashed",
+            "the password cannot be hashed now; try again later",
+        )
+    }
+}
+
+impl From<SealFault> for Failure {
+    fn from(fault: SealFault) -> Self {
+        Self::internal(
+            "auth.key.sealed",
+            format!(
+                "{fault}; restore auth.key_encryption_key or the key file with which this database was used"
+            ),
+        )
+    }
+}
+
+/// E-mail or password is wrong, or there is no such account.
+#[must_use]
+pub fn login_refused() -> Failure {
+    Failure::unauthenticated("auth.login.refused", "the e-mail address or the password is wrong")
+}
+
+/// Too many failed attempts.
+#[must_use]
+pub fn locked(wait: Duration) -> Failure {
+    Failure::new(
+        FailureKind::RateLimited,
+        "auth.login.locked",
+        "too many failed attempts; wait, or reset the password",
+    )
+    .retry_after(wait)
+}
+
+/// The password is right, the account is barred.
+#[must_use]
+pub fn suspended() -> Failure {
+    Failure::forbidden("auth.account.suspended", "this account is barred; ask the administrators")
+}
+
+/// The current password is wrong.
+#[must_use]
+pub fn password_wrong() -> Failure {
+    Failure::forbidden("auth.password.wrong", "the current password is wrong")
+        .field("/current_password", "is not the current password")
+}
+
+/// A refresh token that gives nothing.
+#[must_use]
+pub fn refresh_refused() -> Failure {
+    Failure::unauthenticated(
+        "auth.refresh.refused",
+        "this refresh token is not valid; log in again",
+    )
+}
+
+/// A refresh token that was exchanged a moment ago.
+#[must_use]
+pub fn refresh_superseded() -> Failure {
+    Failure::conflict(
+        "auth.refresh.superseded",
+        "this refresh token was exchanged a moment ago; use the tokens of that answer",
+    )
+}
+
+/// A session that has ended.
+#[must_use]
+pub fn session_ended() -> Failure {
+    Failure::unauthenticated("auth.session.ended", "this session has ended; log in again")
+}
+
+/// No such session of this user.
+#[must_use]
+pub fn session_not_found() -> Failure {
+    Failure::not_found("auth.session.not_found", "you have no such session")
+}
+
+/// An access token that is not accepted.
+#[must_use]
+pub fn token_refused() -> Failure {
+    Failure::unauthenticated("auth.token.invalid", "the access token is not valid; log in again")
+}
+
+/// An access token past its time.
+#[must_use]
+pub fn token_expired() -> Failure {
+    Failure::unauthenticated("auth.token.expired", "the access token has expired; refresh it")
+}
+
+/// An API key that is not accepted.
+#[must_use]
+pub fn api_key_refused() -> Failure {
+    Failure::unauthenticated("auth.api_key.refused", "the API key is not valid or was revoked")
+}
+
+/// No such API key in this organisation.
+#[must_use]
+pub fn api_key_not_found() -> Failure {
+    Failure::not_found("auth.api_key.not_found", "the organisation has no such API key")
+}
+
+/// An organisation the user cannot work in.
+#[must_use]
+pub fn organisation_unavailable() -> Failure {
+    Failure::forbidden(
+        "auth.organisation.unavailable",
+        "you are not a member of this organisation, or it is not in use",
+    )
+}
+
+/// A set-up token that gives nothing.
+#[must_use]
+pub fn setup_refused() -> Failure {
+    Failure::forbidden(
+        "auth.setup.token",
+        "this set-up link is not valid any more; restart the node or run `troupe admin reset-setup` for a new one",
+    )
+}
+
+/// Nobody can register before the set-up.
+#[must_use]
+pub fn setup_needed() -> Failure {
+    Failure::conflict(
+        "auth.setup.needed",
+        "the platform must be set up first; open the set-up link",
+    )
+}
+
+/// Registration is switched off.
+#[must_use]
+pub fn registration_closed() -> Failure {
+    Failure::forbidden("auth.registration.closed", "registration is closed on this platform")
+}
+
+/// A password-reset token that gives nothing.
+#[must_use]
+pub fn reset_refused() -> Failure {
+    Failure::forbidden("auth.reset.token", "this link is not valid any more; ask for a new one")
+}
+
+/// No key signs now.
+#[must_use]
+pub fn no_signing_key() -> Failure {
+    Failure::unavailable("auth.key.missing", "no token can be issued now; try again shortly")
+        .retry_after(Duration::from_secs(1))
+}
+
+/// Only people have sessions and passwords.
+#[must_use]
+pub fn not_a_person() -> Failure {
+    Failure::forbidden(
+        "auth.principal.not_a_user",
+        "this is for people with a session; an API key cannot do it",
+    )
+}

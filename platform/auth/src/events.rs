@@ -1,0 +1,69 @@
+//! Names and payloads of the events that auth publishes.
+//!
+//! The subject of every event is the user it is about (for an API key its organisation), so that
+//! consumers see the events of one user in order. No payload carries a secret or a network address.
+
+use serde::{Deserialize, Serialize};
+use troupe_kernel::ids::{SessionId, TenantId, UserId};
+use uuid::Uuid;
+
+use crate::messages::ApiKeyId;
+
+/// The platform was set up and has its first administrator.
+pub const SETUP_COMPLETED: &str = "auth.setup.completed";
+/// Somebody registered.
+pub const ACCOUNT_REGISTERED: &str = "auth.account.registered";
+/// Somebody logged in.
+pub const SESSION_STARTED: &str = "auth.session.started";
+/// A session ended before its time.
+pub const SESSION_ENDED: &str = "auth.session.ended";
+/// A refresh token was used twice: somebody has a copy of it. The session is ended.
+pub const REFRESH_REUSED: &str = "auth.refresh.reused";
+/// An account waits after failed attempts.
+pub const ACCOUNT_LOCKED: &str = "auth.account.locked";
+/// A password was changed by its owner.
+pub const PASSWORD_CHANGED: &str = "auth.password.changed";
+/// A password was reset by a mailed link.
+pub const PASSWORD_RESET: &str = "auth.password.reset";
+/// An API key was made.
+pub const API_KEY_CREATED: &str = "auth.api_key.created";
+/// An API key was revoked.
+pub const API_KEY_REVOKED: &str = "auth.api_key.revoked";
+/// A new signing key was published.
+pub const SIGNING_KEY_PUBLISHED: &str = "auth.signing_key.published";
+
+/// Payload of the events about an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountEvent {
+    /// The user.
+    pub user: UserId,
+}
+
+/// Payload of the events about a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionEvent {
+    /// The user.
+    pub user: UserId,
+    /// The session.
+    pub session: SessionId,
+    /// Why it ended; none when it started.
+    pub reason: Option<String>,
+}
+
+/// Payload of the events about an API key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKeyEvent {
+    /// The organisation.
+    pub tenant: TenantId,
+    /// The key.
+    pub key: ApiKeyId,
+    /// Who made or revoked it.
+    pub by: Uuid,
+}
+
+/// Payload of [`SIGNING_KEY_PUBLISHED`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SigningKeyEvent {
+    /// Id of the key, as in the header of tokens.
+    pub kid: String,
+}

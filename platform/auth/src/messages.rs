@@ -1,0 +1,150 @@
+//! The typed protocols of auth: one for each service, so that each has its own mailbox and bound.
+//!
+//! [`AccountMessage`], [`LoginMessage`], [`SessionMessage`], [`ApiKeyMessage`] and [`KeyMessage`]
+//! are what routes, jobs, subscriptions and the command line ask; [`PasswordMessage`] stays inside
+//! the module. Fields that are secret have the type [`SecretText`](crate::secret::SecretText) and
+//! stand on the redact list of their protocol.
+
+mod accounts;
+mod api_keys;
+mod internal;
+mod pages;
+mod sessions;
+
+use troupe_actors::protocol;
+use troupe_kernel::pagination::Page;
+
+pub use accounts::{
+    AdminCreateUser, AdminResetSetup, ChangePassword, CompleteSetup, ConfirmPasswordReset,
+    CreatedAccount, GetSetupState, Login, PrepareSetup, Register, RequestPasswordReset, SetupLink,
+    SetupState,
+};
+pub use api_keys::{
+    ApiKey, ApiKeyId, CreateApiKey, CreatedApiKey, GetApiKey, ListApiKeys, RenameApiKey,
+    RevokeApiKey,
+};
+pub use internal::{
+    FindKey, GetPublicKeys, HashPassword, ReloadKeys, RotateKeys, Rotation, Verdict, VerifyPassword,
+};
+pub use pages::{GetPage, PageName};
+pub use sessions::{
+    EndMembership, EndTenant, EndUser, ListSessions, Logout, LogoutEverywhere, NoteUse, Refresh,
+    RevokeSession, Session, Sweep, Swept, Switch, Switched, Tokens,
+};
+
+use crate::keys::PublicKeySet;
+
+protocol! {
+    /// Accounts: set-up, registration, passwords.
+    pub enum AccountMessage("auth.accounts", 1)
+    redact ["email", "password", "current_password", "new_password", "token"] {
+        /// Answers whether the platform waits for its set-up.
+        GetSetupState => SetupState,
+        /// Makes the first administrator and the first organisation.
+        CompleteSetup => CreatedAccount,
+        /// Makes an account.
+        Register => CreatedAccount,
+        /// Changes a password with the current one.
+        ChangePassword => (),
+        /// Mails a one-time link, if there is such an account.
+        RequestPasswordReset => (),
+        /// Sets a password with a mailed token.
+        ConfirmPasswordReset => (),
+        /// Makes an account, from the command line.
+        AdminCreateUser => CreatedAccount,
+        /// Makes a new set-up link, from the command line.
+        AdminResetSetup => SetupLink,
+        /// Makes a set-up link if nobody has an account, when the node starts.
+        PrepareSetup => Option<SetupLink>,
+    }
+}
+
+protocol! {
+    /// Logins; those of one account are handled one after the other.
+    pub enum LoginMessage("auth.login", 1)
+    redact ["email", "password", "access_token", "refresh_token"] {
+        /// Starts a session with e-mail and password.
+        Login => Tokens,
+    }
+}
+
+protocol! {
+    /// Sessions and their tokens.
+    pub enum SessionMessage("auth.sessions", 1)
+    redact ["refresh_token", "access_token"] {
+        /// Exchanges a refresh token.
+        Refresh => Tokens,
+        /// Answers the sessions of a user.
+        ListSessions => Vec<Session>,
+        /// Ends one session of a user.
+        RevokeSession => (),
+        /// Ends the caller's session.
+        Logout => (),
+        /// Ends all sessions of a user.
+        LogoutEverywhere => (),
+        /// Answers an access token for another organisation.
+        Switch => Switched,
+        /// Ends the sessions and keys of a user who is barred or gone.
+        EndUser => (),
+        /// Ends the sessions and keys of a user in an organisation they left.
+        EndMembership => (),
+        /// Ends the sessions and keys of an organisation that is barred or closed.
+        EndTenant => (),
+        /// Deletes what is past its time.
+        Sweep => Swept,
+        /// Notes that sessions and API keys were used.
+        NoteUse,
+    }
+}
+
+protocol! {
+    /// API keys of an organisation.
+    pub enum ApiKeyMessage("auth.api_keys", 1) redact ["secret"] {
+        /// Makes a key; the only answer that shows it.
+        CreateApiKey => CreatedApiKey,
+        /// Answers one key, without its secret.
+        GetApiKey => ApiKey,
+        /// Answers the keys of an organisation.
+        ListApiKeys => Page<ApiKey>,
+        /// Changes the name of a key.
+        RenameApiKey => ApiKey,
+        /// Ends a key.
+        RevokeApiKey => (),
+    }
+}
+
+protocol! {
+    /// Signing keys.
+    pub enum KeyMessage("auth.keys", 1) redact [] {
+        /// Answers the public keys.
+        GetPublicKeys => PublicKeySet,
+        /// Publishes the next key when it is time, and deletes those past their time.
+        RotateKeys => Rotation,
+        /// Answers whether a key is known, after reading the keys anew if it is not.
+        FindKey => bool,
+        /// Reads the keys anew.
+        ReloadKeys,
+    }
+}
+
+protocol! {
+    /// The pages behind links.
+    pub enum PageMessage("auth.pages", 1) redact [] {
+        /// Answers the text of a page.
+        GetPage => String,
+    }
+}
+
+protocol! {
+    /// Password hashes, computed on a bounded pool.
+    pub enum PasswordMessage("auth.passwords", 1) redact ["password", "hash"] {
+        /// Hashes a password.
+        HashPassword => String,
+        /// Checks a password against a hash.
+        VerifyPassword => Verdict,
+    }
+}
+
+#[cfg(test)]
+#[path = "messages_tests.rs"]
+mod tests;

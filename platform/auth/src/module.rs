@@ -1,0 +1,257 @@
+//! What auth registers: its tree, tables, routes, permissions, jobs and subscriptions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use troupe_actors::{ChildSpec, Scope, ServiceRef, Strategy, Supervisor, System};
+use troupe_authz_messages::AuthzMessage;
+use troupe_database::{BatchLimits, Db, Keyed};
+use troupe_identity_messages::{
+    IdentityMessage, MEMBER_REMOVED, MemberEvent, ORGANISATION_CLOSED, ORGANISATION_SUSPENDED,
+    OrganisationEvent, USER_ANONYMISED, USER_SUSPENDED, UserEvent,
+};
+use troupe_kernel::error::Failure;
+use troupe_kernel::migration::Migration;
+use troupe_kernel::module::{InitFault, Manifest, Module, ModuleContext};
+use troupe_kernel::parts::{JobHandler, Parts, Subscription};
+use troupe_kernel::ports::{Authenticator, BoxFuture};
+
+use crate::authenticator::TokenAuthenticator;
+use crate::config::AuthConfig;
+use crate::keys::SharedKeys;
+use crate::messages::{
+    AccountMessage, ApiKeyMessage, EndMembership, EndTenant, EndUser, KeyMessage, LoginMessage,
+    PrepareSetup, RotateKeys, SessionMessage, SetupLink, Sweep,
+};
+use crate::password::hash::Hasher;
+use crate::permissions;
+use crate::routes::{self, Services};
+use crate::service::accounts::Accounts;
+use crate::service::api_keys::ApiKeys;
+use crate::service::checks::{ApiKeyLoad, SessionLoad};
+use crate::service::keys::{KeyDesk, Keys};
+use crate::service::login::LoginDesk;
+use crate::service::pages::Pages;
+use crate::service::passwords::Passwords;
+use crate::service::sessions::Sessions;
+use crate::service::{Desk, Shared};
+
+/// The tables of auth.
+pub const MIGRATIONS: &[Migration] = troupe_database::migrations!("auth", ["0001_auth"]);
+
+/// Shards of logins for each hash that is computed at once: while one waits for its hash, the
+/// others read and write.
+const SHARDS_PER_HASH: usize = 2;
+
+/// What the node and the command line use of auth; provided in the container.
+#[derive(Clone)]
+pub struct AuthHandle {
+    /// Set-up, registration, passwords, and the commands of the command line.
+    pub accounts: ServiceRef<AccountMessage>,
+    /// Logins.
+    pub login: ServiceRef<LoginMessage>,
+    /// Sessions and tokens.
+    pub sessions: ServiceRef<SessionMessage>,
+    /// API keys.
+    pub api_keys: ServiceRef<ApiKeyMessage>,
+    /// Signing keys.
+    pub keys: ServiceRef<KeyMessage>,
+    public_url: String,
+    setup: Arc<Mutex<Option<SetupLink>>>,
+}
+
+impl AuthHandle {
+    /// The one-time set-up link, if this start made one; print it and do not log it.
+    #[must_use]
+    pub fn setup_link(&self) -> Option<String> {
+        self.setup_link_at(&self.public_url)
+    }
+
+    /// The same link below another address, for example the one that is listened on.
+    #[must_use]
+    pub fn setup_link_at(&self, base: &str) -> Option<String> {
+        self.setup.lock().as_ref().map(|link| link_text(base, link))
+    }
+
+    /// The text of a link that `AdminResetSetup` answered.
+    #[must_use]
+    pub fn link_text(&self, link: &SetupLink) -> String {
+        link_text(&self.public_url, link)
+    }
+}
+
+fn link_text(base: &str, link: &SetupLink) -> String {
+    format!("{}/setup#token={}", base.trim_end_matches('/'), link.token.expose())
+}
+
+/// The module.
+#[derive(Default)]
+pub struct AuthModule {
+    handle: Option<AuthHandle>,
+}
+
+impl AuthModule {
+    /// A module that is not initialised.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Module for AuthModule {
+    fn manifest(&self) -> Manifest {
+        Manifest {
+            name: "auth",
+            version: env!("CARGO_PKG_VERSION"),
+            dependencies: &["identity", "authz"],
+        }
+    }
+
+    fn init(&mut self, ctx: &mut ModuleContext<'_>) -> Result<Parts, Vec<InitFault>> {
+        let config: AuthConfig = ctx.config()?;
+        let hasher = Hasher::new(config.password_hash)
+            .ok_or_else(|| InitFault::new("auth.password_hash is not accepted by argon2"))?;
+        let system = ctx.system().clone();
+        let (passwords, password_pool) = Passwords::pool(&system, &hasher, &config.password_pool);
+        let desk: Desk = Arc::new(Shared {
+            db: (*ctx.require::<Db>()?).clone(),
+            clock: ctx.clock(),
+            identity: (*ctx.require::<ServiceRef<IdentityMessage>>()?).clone(),
+            authz: (*ctx.require::<ServiceRef<AuthzMessage>>()?).clone(),
+            passwords,
+            invalidations: ctx.invalidations(),
+            keys: SharedKeys::default(),
+            declarations: ctx.declarations(),
+            config,
+        });
+        let built = Built::new(&system, &desk, password_pool);
+        ctx.provide::<dyn Authenticator>(built.authenticator.clone());
+        let handle = built.handle(&desk);
+        ctx.provide(Arc::new(handle.clone()));
+        self.handle = Some(handle);
+        Ok(built.into_parts())
+    }
+
+    fn start<'a>(&'a mut self, scope: &'a Scope) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let Some(handle) = &self.handle else { return Ok(()) };
+            let link = handle.accounts.ask(scope, PrepareSetup).await?;
+            *handle.setup.lock() = link;
+            Ok(())
+        })
+    }
+}
+
+/// The actors of auth, built and not started.
+struct Built {
+    services: Services,
+    authenticator: Arc<TokenAuthenticator>,
+    tree: ChildSpec,
+}
+
+impl Built {
+    fn new(system: &System, desk: &Desk, password_pool: ChildSpec) -> Self {
+        let key_desk = KeyDesk {
+            config: desk.config.clone(),
+            db: desk.db.clone(),
+            clock: desk.clock.clone(),
+            keys: desk.keys.clone(),
+        };
+        let (keys, keys_child) = Keys::service(system, key_desk);
+        let (sessions, sessions_child) = Sessions::pool(system, desk);
+        let shards = desk.config.password_pool.workers.saturating_mul(SHARDS_PER_HASH);
+        let (login, login_children) = LoginDesk::with_shards(system, desk, shards);
+        let (accounts, accounts_child) = Accounts::pool(system, desk);
+        let (api_keys, api_keys_child) = ApiKeys::pool(system, desk);
+        let (pages, pages_child) = Pages::service(system);
+        let load = SessionLoad { db: desk.db.clone(), clock: desk.clock.clone() };
+        let (live_sessions, live_child) = Keyed::new(system, load, BatchLimits::default());
+        let load = ApiKeyLoad { db: desk.db.clone(), clock: desk.clock.clone() };
+        let (good_keys, good_child) = Keyed::new(system, load, BatchLimits::default());
+        let authenticator = TokenAuthenticator {
+            issuer: desk.config.token_issuer().to_owned(),
+            skew: desk.config.tokens.clock_skew,
+            clock: desk.clock.clone(),
+            keys: desk.keys.clone(),
+            keeper: keys.clone(),
+            sessions: live_sessions,
+            api_keys: good_keys,
+            uses: sessions.clone(),
+            declarations: desk.declarations.clone(),
+        };
+        let tree = Supervisor::new(system, "auth")
+            .strategy(Strategy::OneForOne)
+            .children([password_pool, keys_child, live_child, good_child, sessions_child])
+            .children(login_children)
+            .children([accounts_child, api_keys_child, pages_child])
+            .into_spec();
+        let services = Services { accounts, login, sessions, api_keys, keys, pages };
+        Self { services, authenticator: Arc::new(authenticator), tree }
+    }
+
+    fn handle(&self, desk: &Desk) -> AuthHandle {
+        AuthHandle {
+            accounts: self.services.accounts.clone(),
+            login: self.services.login.clone(),
+            sessions: self.services.sessions.clone(),
+            api_keys: self.services.api_keys.clone(),
+            keys: self.services.keys.clone(),
+            public_url: desk.config.public_url.clone(),
+            setup: Arc::default(),
+        }
+    }
+
+    fn into_parts(self) -> Parts {
+        let services = &self.services;
+        Parts::new()
+            .permissions(permissions::PERMISSIONS)
+            .roles(permissions::roles())
+            .migrations(MIGRATIONS)
+            .routes(routes::routes(services))
+            .job(rotation(&services.keys))
+            .job(sweep(&services.sessions))
+            .subscription(barred(&services.sessions))
+            .subscription(leavers(&services.sessions))
+            .subscription(closed(&services.sessions))
+            .child(self.tree)
+    }
+}
+
+fn rotation(keys: &ServiceRef<KeyMessage>) -> JobHandler {
+    JobHandler::new("auth.rotate_keys")
+        .cron("17 * * * *")
+        .ask(keys, |_| Ok(RotateKeys { now: false }))
+}
+
+fn sweep(sessions: &ServiceRef<SessionMessage>) -> JobHandler {
+    JobHandler::new("auth.sweep")
+        .cron("41 * * * *")
+        .timeout(Duration::from_secs(300))
+        .ask(sessions, |_| Ok(Sweep))
+}
+
+/// Ends what users have who are barred or gone.
+fn barred(sessions: &ServiceRef<SessionMessage>) -> Subscription {
+    Subscription::new("auth.barred", &[USER_SUSPENDED, USER_ANONYMISED]).ask(sessions, |event| {
+        let UserEvent { user, .. } = event.data()?;
+        Ok(EndUser { user, erase: event.kind == USER_ANONYMISED })
+    })
+}
+
+/// Ends what users have in an organisation they left.
+fn leavers(sessions: &ServiceRef<SessionMessage>) -> Subscription {
+    Subscription::new("auth.leavers", &[MEMBER_REMOVED]).ask(sessions, |event| {
+        let MemberEvent { user, organisation, .. } = event.data()?;
+        Ok(EndMembership { user, organisation })
+    })
+}
+
+/// Ends what anybody has in an organisation that is barred or closed.
+fn closed(sessions: &ServiceRef<SessionMessage>) -> Subscription {
+    let kinds = [ORGANISATION_SUSPENDED, ORGANISATION_CLOSED];
+    Subscription::new("auth.closed", &kinds).ask(sessions, |event| {
+        let OrganisationEvent { organisation, .. } = event.data()?;
+        Ok(EndTenant { organisation })
+    })
+}

@@ -1,0 +1,12 @@
+//! What auth stores: one file a table, each function on any [`DbConn`](troupe_database::DbConn).
+//!
+//! No function begins a transaction: the services do. No row holds a secret in the clear.
+
+pub mod api_keys;
+pub mod credentials;
+pub mod failures;
+pub mod one_time;
+pub mod refresh_tokens;
+pub(crate) mod schema;
+pub mod sessions;
+pub mod signing_keys;

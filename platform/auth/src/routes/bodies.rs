@@ -1,0 +1,120 @@
+//! The JSON bodies that the routes of auth take.
+
+use serde::Deserialize;
+use troupe_kernel::clock::Timestamp;
+use troupe_kernel::ids::TenantId;
+use utoipa::ToSchema;
+
+use crate::secret::SecretText;
+
+/// Body of the set-up.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetupBody {
+    /// Token of the set-up link.
+    pub(super) token: SecretText,
+    /// Address of the administrator.
+    pub(super) email: String,
+    /// Password of the administrator, 12 to 128 characters.
+    pub(super) password: SecretText,
+    /// Name to show.
+    pub(super) display_name: String,
+    /// Name of the first organisation.
+    pub(super) organisation: String,
+}
+
+/// Body of a registration.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RegisterBody {
+    /// Address.
+    pub(super) email: String,
+    /// Password, 12 to 128 characters.
+    pub(super) password: SecretText,
+    /// Name to show.
+    pub(super) display_name: String,
+    /// Language (BCP 47).
+    #[serde(default)]
+    pub(super) locale: Option<String>,
+    /// Name of an organisation to make.
+    #[serde(default)]
+    pub(super) organisation: Option<String>,
+}
+
+/// Body of a login.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LoginBody {
+    /// Address.
+    pub(super) email: String,
+    /// Password.
+    pub(super) password: SecretText,
+    /// The organisation to work in; the one joined first unless given.
+    #[serde(default)]
+    pub(super) organisation: Option<TenantId>,
+}
+
+/// Body of a refresh.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RefreshBody {
+    /// The refresh token.
+    pub(super) refresh_token: SecretText,
+}
+
+/// Body of a switch.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SwitchBody {
+    /// The organisation; null leaves every organisation.
+    pub(super) organisation: Option<TenantId>,
+}
+
+/// Body of a password change.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PasswordBody {
+    /// The password so far.
+    pub(super) current_password: SecretText,
+    /// The password from now on, 12 to 128 characters.
+    pub(super) new_password: SecretText,
+}
+
+/// Body of a request for a password reset.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResetBody {
+    /// Address.
+    pub(super) email: String,
+}
+
+/// Body that sets a password with a mailed token.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfirmResetBody {
+    /// Token of the mailed link.
+    pub(super) token: SecretText,
+    /// The password from now on, 12 to 128 characters.
+    pub(super) new_password: SecretText,
+}
+
+/// Body of a new API key.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateApiKeyBody {
+    /// Name to show.
+    pub(super) name: String,
+    /// The most it may do; each must be one of yours.
+    pub(super) permissions: Vec<String>,
+    /// When it ends; never unless given.
+    #[serde(default)]
+    pub(super) expires_at: Option<Timestamp>,
+}
+
+/// Body that renames an API key.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RenameApiKeyBody {
+    /// The new name.
+    pub(super) name: String,
+}

@@ -1,0 +1,217 @@
+//! Logins: a desk that forwards by account, and shards that handle one login after the other.
+//!
+//! Because the attempts at one account are handled in turn, a failure is counted before the next
+//! attempt is looked at: a burst of parallel guesses gets no more tries than a slow one. The desk
+//! has one worker that only forwards; each shard has one worker and a mailbox of 256. Permanent; a
+//! crash loses the login being handled.
+
+use serde_json::json;
+use troupe_actors::{
+    ChildSpec, Context, Handled, Lent, Scope, Service, ServiceRef, Shards, Spec, System,
+};
+use troupe_database::UnitOfWork;
+use troupe_identity_messages::{FindUserByEmail, User, UserStatus};
+use troupe_kernel::audit::AuditRecord;
+use troupe_kernel::error::Failure;
+use troupe_kernel::event::Event;
+use troupe_kernel::ids::SessionId;
+use troupe_kernel::invalidation::RevokeSession;
+
+use super::guard::{self, Attempt, Parties};
+use super::tokens::{self, NewSession};
+use super::{Desk, unrepeated};
+use crate::error;
+use crate::events::{self, SessionEvent};
+use crate::messages::{Login, LoginMessage, Tokens, VerifyPassword};
+use crate::repository::credentials;
+use crate::repository::sessions::{self, Ending, SessionRow};
+use crate::secret::new_token;
+
+/// Mailbox of the desk and of each shard.
+const DESK_CAPACITY: usize = 1024;
+const SHARD_CAPACITY: usize = 256;
+
+/// Forwards each login to the shard of its account.
+pub struct LoginDesk {
+    shards: Shards<LoginMessage>,
+}
+
+impl LoginDesk {
+    /// The desk's reference, and the specifications of the shards and of the desk.
+    #[must_use]
+    pub fn with_shards(
+        system: &System,
+        desk: &Desk,
+        count: usize,
+    ) -> (ServiceRef<LoginMessage>, Vec<ChildSpec>) {
+        let mut children = Vec::with_capacity(count + 1);
+        let mut services = Vec::with_capacity(count);
+        for number in 1..=count.max(1) {
+            let desk = desk.clone();
+            let spec = Spec::new(system, format!("login-{number}"), move || LoginShard {
+                desk: desk.clone(),
+            });
+            let (service, child) = spec.capacity(SHARD_CAPACITY).build();
+            services.push(service);
+            children.push(child);
+        }
+        let shards = Shards::new(services);
+        let spec = Spec::new(system, "login", move || Self { shards: shards.clone() });
+        let (service, child) = spec.capacity(DESK_CAPACITY).build();
+        children.push(child);
+        (service, children)
+    }
+}
+
+impl Service for LoginDesk {
+    type Message = LoginMessage;
+
+    async fn handle(
+        &mut self,
+        message: &mut Lent<LoginMessage>,
+        ctx: &mut Context<LoginMessage>,
+    ) -> Handled {
+        let LoginMessage::Login(login) = &**message;
+        let parties = Parties::new(&login.email, ctx.scope());
+        let shard = self.shards.by(parties.account()).clone();
+        ctx.forward(&shard, message.take())
+    }
+}
+
+/// Handles the logins of some accounts.
+pub struct LoginShard {
+    desk: Desk,
+}
+
+impl Service for LoginShard {
+    type Message = LoginMessage;
+
+    async fn handle(
+        &mut self,
+        message: &mut Lent<LoginMessage>,
+        ctx: &mut Context<LoginMessage>,
+    ) -> Handled {
+        let LoginMessage::Login(login) = &**message;
+        let scope = unrepeated(ctx.scope());
+        let tokens = self.login(login, &scope).await?;
+        ctx.reply(login, tokens)
+    }
+}
+
+impl LoginShard {
+    async fn login(&self, login: &Login, scope: &Scope) -> Result<Tokens, Failure> {
+        let parties = Parties::new(&login.email, scope);
+        guard::admit(&self.desk, &parties).await?;
+        let (user, renewed) = self.prove(login, scope, &parties).await?;
+        if user.status != UserStatus::Active {
+            return Err(error::suspended());
+        }
+        let tenant =
+            tokens::choose_organisation(&self.desk, scope, user.id, login.organisation).await?;
+        let new = NewSession { user: user.id, tenant, device: login.device.clone() };
+        self.open(scope, Opening { new, parties, renewed }).await
+    }
+
+    /// The user whose password it is, and the new hash to store if the old one is of another cost.
+    /// It takes as long when there is no such user.
+    async fn prove(
+        &self,
+        login: &Login,
+        scope: &Scope,
+        parties: &Parties,
+    ) -> Result<(User, Option<Renewal>), Failure> {
+        let query = FindUserByEmail { email: login.email.clone() };
+        let user = self.desk.identity.ask(scope, query).await?;
+        let id = user.as_ref().map(|user| user.id);
+        let hash = match id {
+            Some(id) => {
+                self.desk.db.read(async move |conn| Ok(credentials::find(conn, id).await?)).await?
+            }
+            None => None,
+        };
+        let check = VerifyPassword { password: login.password.clone(), hash: hash.clone() };
+        let verdict = self.desk.passwords.ask(scope, check).await?;
+        match user {
+            Some(user) if verdict.matches => {
+                let renewal = hash.zip(verdict.renewed).map(|(old, new)| Renewal { old, new });
+                Ok((user, renewal))
+            }
+            _ => {
+                let attempt = Attempt { action: "auth.login", user: id };
+                guard::failed(&self.desk, scope, parties, attempt).await?;
+                Err(error::login_refused())
+            }
+        }
+    }
+
+    async fn open(&self, scope: &Scope, opening: Opening) -> Result<Tokens, Failure> {
+        let token = new_token()?;
+        let (stored, config) = (token.clone(), self.desk.config.tokens.clone());
+        let (session, evicted) = self
+            .desk
+            .db
+            .transaction(scope, async move |uow: &mut UnitOfWork| {
+                let user = opening.new.user;
+                guard::succeeded(uow, &opening.parties).await?;
+                if let Some(renewal) = &opening.renewed {
+                    credentials::renew(uow.conn(), user, &renewal.old, &renewal.new).await?;
+                }
+                let row = tokens::session_row(uow, opening.new, &config);
+                let evicted = make_room(uow, &row, config.sessions_max).await?;
+                sessions::insert(uow.conn(), &row).await?;
+                tokens::store_refresh(uow, &row, &stored).await?;
+                note_start(uow, &row);
+                Ok((row, evicted))
+            })
+            .await?;
+        for session in evicted {
+            let ended = RevokeSession { session: session.uuid() };
+            self.desk.invalidations.publish(scope, ended).await?;
+        }
+        tokens::pair(&self.desk, &session, token)
+    }
+}
+
+struct Opening {
+    new: NewSession,
+    parties: Parties,
+    renewed: Option<Renewal>,
+}
+
+/// A hash of the same password at the cost that is configured now.
+struct Renewal {
+    old: String,
+    new: String,
+}
+
+/// Ends the sessions that were idle longest, so that one more fits; answers which.
+async fn make_room(
+    uow: &mut UnitOfWork,
+    row: &SessionRow,
+    sessions_max: u32,
+) -> Result<Vec<SessionId>, Failure> {
+    let now = uow.now();
+    let live = sessions::live_of(uow.conn(), row.user_id.to(), now).await?;
+    let keep = usize::try_from(sessions_max.saturating_sub(1)).unwrap_or(usize::MAX);
+    let mut evicted = Vec::new();
+    for old in live.into_iter().skip(keep) {
+        let id: SessionId = old.id.to();
+        let ending = Ending { at: now, reason: "too_many" };
+        sessions::end(uow.conn(), id, ending).await?;
+        evicted.push(id);
+    }
+    Ok(evicted)
+}
+
+fn note_start(uow: &mut UnitOfWork, row: &SessionRow) {
+    let (user, session) = (row.user_id.to(), row.id.to());
+    let event = SessionEvent { user, session, reason: None };
+    uow.event(Event::new(events::SESSION_STARTED, user, &event));
+    let mut record = AuditRecord::new(uow.scope(), "auth.login", format!("session/{session}"))
+        .actor(user.uuid())
+        .detail(json!({ "device": row.device }));
+    if let Some(tenant) = row.tenant_id {
+        record = record.tenant(tenant.to());
+    }
+    uow.audit(record);
+}
