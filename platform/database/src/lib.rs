@@ -109,15 +109,18 @@
 //! pub async fn tagged(conn: &mut DbConn, tag: &str) -> DbResult<Vec<NoteRow>> {
 //!     run!(conn,
 //!         pg |c| notes::table
-//!             .filter(diesel::dsl::sql::<Bool>("tags @> ARRAY[").bind::<Text, _>(tag).sql("]"))
+//!             .filter(fragment::<Bool>("tags @> ARRAY[").bind::<Text, _>(tag, "]"))
 //!             .select(NoteRow::as_select()).load(c),
 //!         sqlite |c| notes::table
-//!             .filter(diesel::dsl::sql::<Bool>("EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ")
-//!                 .bind::<Text, _>(tag).sql(")"))
+//!             .filter(fragment::<Bool>("EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ")
+//!                 .bind::<Text, _>(tag, ")"))
 //!             .select(NoteRow::as_select()).load(c),
 //!     )
 //! }
 //! ```
+//!
+//! [`fragment`] is SQL text that is prepared once; `diesel::dsl::sql` and `sql_query` are prepared at
+//! every call.
 //!
 //! **Command and query** in the service; the closures answer `Result<_, Failure>`, and `?` turns a
 //! [`DbError`] into one:
@@ -166,8 +169,11 @@ mod connection;
 mod db;
 mod effects;
 mod error;
+mod fragment;
+mod housekeeping;
 pub mod migrations;
 mod migrator;
+mod module;
 mod nodes;
 mod postgres;
 pub mod prelude;
@@ -186,8 +192,11 @@ pub use db::{Commanded, Db};
 pub use diesel_async::{AsyncPgConnection as PgConnection, RunQueryDsl};
 pub use effects::Effect;
 pub use error::{DbError, DbResult, OptionalRow};
+pub use fragment::{Fragment, fragment};
+pub use housekeeping::{Housekeeping, HousekeepingMessage, Sweep};
 pub use migrations::{MIGRATIONS, Plan};
 pub use migrator::{MigrationState, SchemaError};
+pub use module::DatabaseModule;
 pub use nodes::{Direction, InLocked, Keyset, in_locked, keyset};
 pub use sqlite::{SqliteConn, SqliteConnection};
 pub use unit_of_work::UnitOfWork;

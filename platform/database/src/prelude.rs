@@ -19,5 +19,6 @@ pub use diesel::{allow_tables_to_appear_in_same_query, joinable, table};
 pub use crate::columns::{DbTimestamp, DbUuid, Json, TextList};
 pub use crate::connection::{DbConn, Dialect};
 pub use crate::error::{DbError, DbResult, OptionalRow};
+pub use crate::fragment::fragment;
 pub use crate::nodes::{Direction, in_locked, keyset};
 pub use crate::run;

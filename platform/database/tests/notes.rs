@@ -101,13 +101,12 @@ pub(crate) async fn page(
 pub(crate) async fn tagged(conn: &mut DbConn, tag: &str) -> DbResult<Vec<NoteRow>> {
     run!(conn,
         pg |c| notes::table
-            .filter(diesel::dsl::sql::<Bool>("tags @> ARRAY[").bind::<Text, _>(tag).sql("]"))
+            .filter(fragment::<Bool>("tags @> ARRAY[").bind::<Text, _>(tag, "]"))
             .select(NoteRow::as_select())
             .load(c),
         sqlite |c| notes::table
-            .filter(diesel::dsl::sql::<Bool>("EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ")
-                .bind::<Text, _>(tag)
-                .sql(")"))
+            .filter(fragment::<Bool>("EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ")
+                .bind::<Text, _>(tag, ")"))
             .select(NoteRow::as_select())
             .load(c),
     )

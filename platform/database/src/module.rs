@@ -1,0 +1,52 @@
+//! The database as a module: it provides [`Db`], its tables, its health check and the housekeeping.
+
+use std::sync::Arc;
+
+use troupe_kernel::health::Probe;
+use troupe_kernel::{HealthCheck, InitFault, Manifest, Module, ModuleContext, Parts};
+
+use crate::config::DatabaseConfig;
+use crate::db::Db;
+use crate::housekeeping::Housekeeping;
+use crate::migrations::MIGRATIONS;
+
+/// The module of this crate. The database is opened before it is made, because a module's
+/// initialisation does no I/O.
+///
+/// Other modules name `database` as a dependency and take `ctx.require::<Db>()`.
+#[derive(Debug)]
+pub struct DatabaseModule {
+    db: Db,
+}
+
+impl DatabaseModule {
+    /// The module for an open database.
+    #[must_use]
+    pub fn new(db: Db) -> Self {
+        Self { db }
+    }
+}
+
+impl Module for DatabaseModule {
+    fn manifest(&self) -> Manifest {
+        Manifest { name: "database", version: env!("CARGO_PKG_VERSION"), dependencies: &[] }
+    }
+
+    fn init(&mut self, ctx: &mut ModuleContext<'_>) -> Result<Parts, Vec<InitFault>> {
+        // The node has read it to open the database; reading it here shows it among what is in effect.
+        let _: DatabaseConfig = ctx.config()?;
+        ctx.provide(Arc::new(self.db.clone()));
+        let (_, housekeeping) = Housekeeping::spec(ctx.system(), &self.db);
+        Ok(Parts::new()
+            .migrations(MIGRATIONS)
+            .child(housekeeping)
+            .health(HealthCheck::new("database", probe(self.db.clone())).critical()))
+    }
+}
+
+fn probe(db: Db) -> Probe {
+    Arc::new(move || {
+        let db = db.clone();
+        Box::pin(async move { db.ping().await.map_err(|error| error.to_string()) })
+    })
+}
