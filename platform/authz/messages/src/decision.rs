@@ -40,6 +40,13 @@ pub struct Explain {
     pub resource: Option<Resource>,
 }
 
+/// [`Explain`] for those who do not know the shards: it is forwarded to the one responsible.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ExplainDecision {
+    /// What is to be explained.
+    pub question: Explain,
+}
+
 /// Drops what is cached about a subject, or about everybody. Answered when it is done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Forget {

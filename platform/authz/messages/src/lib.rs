@@ -18,12 +18,12 @@ pub use binding::{
     ListBindings, Revoke, SetMemberRole,
 };
 pub use decision::{
-    ConditionExplanation, ConditionOutcome, Decide, Explain, Explanation, Forget, GrantExplanation,
-    GrantSource, PolicyExplanation, Reason, Resolve,
+    ConditionExplanation, ConditionOutcome, Decide, Explain, ExplainDecision, Explanation, Forget,
+    GrantExplanation, GrantSource, PolicyExplanation, Reason, Resolve,
 };
 pub use events::{
-    BindingEvent, ROLE_CREATED, ROLE_DELETED, ROLE_EXPIRED, ROLE_GRANTED, ROLE_REVOKED, ROLE_UPDATED,
-    RoleEvent,
+    BindingEvent, ROLE_CREATED, ROLE_DELETED, ROLE_EXPIRED, ROLE_GRANTED, ROLE_REVOKED,
+    ROLE_UPDATED, RoleEvent,
 };
 pub use role::{
     CompilePermissions, CreateRole, DeleteRole, GetRole, ListOwnPermissions, ListPermissions,
@@ -45,7 +45,7 @@ pub const ROLE_READER: &str = "reader";
 
 protocol! {
     /// Roles, and who has them.
-    pub enum AuthzMessage("authz", 1) redact [] {
+    pub enum AuthzMessage("authz", 1) redact ["attributes"] {
         /// Answers every registered permission.
         ListPermissions => Vec<Permission>,
         /// Answers the caller's own permissions.
@@ -78,6 +78,8 @@ protocol! {
         ForgetSubject => (),
         /// Answers whether the platform has an administrator.
         HasAdministrator => bool,
+        /// Explains a decision.
+        ExplainDecision => Explanation,
     }
 }
 

@@ -1,0 +1,10 @@
+//! The authorization service as a whole, on both dialects.
+
+mod actors;
+mod bindings;
+mod decisions;
+mod house;
+mod members;
+mod policies;
+mod roles;
+mod routes;
