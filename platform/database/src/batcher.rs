@@ -19,8 +19,8 @@ use futures_util::FutureExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use troupe_actors::{
-    Batch, ChildSpec, Context, Failure, Handled, Lent, Message, Reply, Request, Scope, Service, ServiceRef, Spec,
-    System,
+    Batch, ChildSpec, Context, Failure, Handled, Lent, Message, Reply, Request, Scope, Service,
+    ServiceRef, Spec, System,
 };
 
 /// How one kind of thing is read by key.
@@ -113,7 +113,11 @@ pub struct Keyed<L: KeyedLoad> {
 
 impl<L: KeyedLoad> Clone for Keyed<L> {
     fn clone(&self) -> Self {
-        Self { load: self.load.clone(), under_way: self.under_way.clone(), batcher: self.batcher.clone() }
+        Self {
+            load: self.load.clone(),
+            under_way: self.under_way.clone(),
+            batcher: self.batcher.clone(),
+        }
     }
 }
 
@@ -140,13 +144,15 @@ impl<L: KeyedLoad> Keyed<L> {
     /// # Errors
     /// The failure of the query, or that of a full mailbox or a passed deadline.
     pub async fn get(&self, scope: &Scope, key: L::Key) -> Result<Option<L::Value>, Failure> {
-        let alone = self.under_way.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let alone =
+            self.under_way.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         if !alone {
             return self.batcher.ask(scope, GetKeyed { key }).await;
         }
         let _under_way = UnderWay(self.under_way.clone());
         let load = self.load.load(vec![key.clone()]);
-        let mut values = tokio::time::timeout(scope.remaining(), load).await.map_err(|_| too_late())??;
+        let mut values =
+            tokio::time::timeout(scope.remaining(), load).await.map_err(|_| too_late())??;
         Ok(values.remove(&key))
     }
 }
@@ -174,7 +180,7 @@ pub struct Batcher<L: KeyedLoad> {
     under_way: Arc<AtomicUsize>,
     limits: BatchLimits,
     queries: usize,
-    waiting: HashMap<L::Key, Vec<Reply<Option<L::Value>>>>,
+    waiting: Askers<L::Key, L::Value>,
     askers: usize,
 }
 
@@ -183,7 +189,11 @@ impl<L: KeyedLoad> Service for Batcher<L> {
 
     const BATCHES: bool = true;
 
-    async fn handle(&mut self, message: &mut Lent<BatchMessage<L>>, ctx: &mut Context<BatchMessage<L>>) -> Handled {
+    async fn handle(
+        &mut self,
+        message: &mut Lent<BatchMessage<L>>,
+        ctx: &mut Context<BatchMessage<L>>,
+    ) -> Handled {
         match &**message {
             BatchMessage::Get(request) => {
                 let reply = ctx.defer(request);
@@ -228,7 +238,8 @@ impl<L: KeyedLoad> Batcher<L> {
     /// Starts as many queries as there is room for.
     fn depart(&mut self, ctx: &mut Context<BatchMessage<L>>) -> Handled {
         while self.queries < self.limits.queries_max && !self.waiting.is_empty() {
-            let keys: Vec<L::Key> = self.waiting.keys().take(self.limits.keys_max).cloned().collect();
+            let keys: Vec<L::Key> =
+                self.waiting.keys().take(self.limits.keys_max).cloned().collect();
             let mut askers = HashMap::with_capacity(keys.len());
             for key in &keys {
                 if let Some(replies) = self.waiting.remove(key) {
@@ -267,7 +278,9 @@ where
     });
     for (key, replies) in askers {
         for reply in replies {
-            reply.send(loaded.as_ref().map(|values| values.get(&key).cloned()).map_err(Clone::clone));
+            reply.send(
+                loaded.as_ref().map(|values| values.get(&key).cloned()).map_err(Clone::clone),
+            );
         }
     }
 }

@@ -4,7 +4,9 @@
 //! (diesel-async has the same one, but private). You never implement it: write `async |uow| …`.
 
 /// `AsyncFnOnce(T) -> R` with a nameable future.
-pub trait Callback<T, R>: AsyncFnOnce(T) -> R + FnOnce(T) -> <Self as Callback<T, R>>::Running {
+pub trait Callback<T, R>:
+    AsyncFnOnce(T) -> R + FnOnce(T) -> <Self as Callback<T, R>>::Running
+{
     /// The closure's future.
     type Running: Future<Output = R>;
 }

@@ -56,8 +56,20 @@ impl SqlOrd for Id {}
 impl SqlOrd for Instant {}
 
 /// An id as a column value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[derive(Serialize, Deserialize, AsExpression, FromSqlRow)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    AsExpression,
+    FromSqlRow,
+)]
 #[serde(transparent)]
 #[diesel(sql_type = Id)]
 pub struct DbUuid(pub Uuid);
@@ -115,8 +127,20 @@ impl FromSql<Id, Sqlite> for DbUuid {
 }
 
 /// A point in time as a column value, with the precision of microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[derive(Serialize, Deserialize, AsExpression, FromSqlRow)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    AsExpression,
+    FromSqlRow,
+)]
 #[serde(transparent)]
 #[diesel(sql_type = Instant)]
 pub struct DbTimestamp(pub Timestamp);
@@ -168,8 +192,9 @@ impl FromSql<Instant, Sqlite> for DbTimestamp {
 ///
 /// PostgreSQL refuses the character `\u0000` inside a document and SQLite takes it; the edge refuses
 /// it for both.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[derive(Serialize, Deserialize, AsExpression, FromSqlRow)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, AsExpression, FromSqlRow,
+)]
 #[serde(transparent)]
 #[diesel(sql_type = JsonDoc)]
 pub struct Json(pub serde_json::Value);
@@ -191,7 +216,10 @@ impl Json {
     /// When the document was written by another version and does not have this form.
     pub fn to<T: DeserializeOwned>(self) -> Result<T, Failure> {
         serde_json::from_value(self.0).map_err(|error| {
-            Failure::internal("database.json.decode", format!("a stored document has another form: {error}"))
+            Failure::internal(
+                "database.json.decode",
+                format!("a stored document has another form: {error}"),
+            )
         })
     }
 }
@@ -223,8 +251,9 @@ impl FromSql<JsonDoc, Sqlite> for Json {
 }
 
 /// A list of texts as a column value.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[derive(Serialize, Deserialize, AsExpression, FromSqlRow)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, AsExpression, FromSqlRow,
+)]
 #[serde(transparent)]
 #[diesel(sql_type = TextArray)]
 pub struct TextList(pub Vec<String>);

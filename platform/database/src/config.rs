@@ -90,11 +90,17 @@ impl ConfigSection for DatabaseConfig {
         if let Some(url) = &self.replica_url
             && !matches!(target_of(url), Ok(Target::Postgres(_)))
         {
-            faults.push(ConfigFault::new("replica_url", "must be a postgres:// URL; SQLite has no replica"));
+            faults.push(ConfigFault::new(
+                "replica_url",
+                "must be a postgres:// URL; SQLite has no replica",
+            ));
         }
-        for (key, value) in [("connections_max", self.connections_max), ("readers_max", self.readers_max)] {
+        for (key, value) in
+            [("connections_max", self.connections_max), ("readers_max", self.readers_max)]
+        {
             if !(1..=1_000).contains(&value) {
-                faults.push(ConfigFault::new(key, format!("is {value}; it must be from 1 to 1000")));
+                faults
+                    .push(ConfigFault::new(key, format!("is {value}; it must be from 1 to 1000")));
             }
         }
         let hour = Duration::from_secs(3_600);

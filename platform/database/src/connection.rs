@@ -102,12 +102,12 @@ async fn rollback<C: AsyncConnection>(conn: &mut C) -> diesel::QueryResult<()> {
 /// returned, so that the server rolls back and frees the locks at once.
 pub struct PgConn {
     /// Some until drop.
-    object: Option<Object<AsyncPgConnection>>,
+    object: Option<Box<Object<AsyncPgConnection>>>,
 }
 
 impl PgConn {
     pub(crate) fn new(object: Object<AsyncPgConnection>) -> Self {
-        Self { object: Some(object) }
+        Self { object: Some(Box::new(object)) }
     }
 }
 
@@ -130,7 +130,7 @@ impl Drop for PgConn {
         if let Some(mut object) = self.object.take()
             && object.is_broken()
         {
-            drop(Object::take(object));
+            drop(Object::take(*object));
         }
     }
 }
@@ -159,7 +159,7 @@ impl std::fmt::Debug for PgConn {
 #[macro_export]
 macro_rules! run {
     ($conn:expr, |$c:ident| $body:expr) => {
-        $crate::run!($conn, pg |$c| $body, sqlite |$c| $body)
+        $crate::run!($conn, pg | $c | $body, sqlite | $c | $body)
     };
     ($conn:expr, pg |$p:ident| $pg:expr, sqlite |$s:ident| $sqlite:expr $(,)?) => {
         match &mut *$conn {

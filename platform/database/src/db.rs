@@ -169,7 +169,11 @@ impl Db {
     ///
     /// # Errors
     /// As [`command`](Self::command).
-    pub async fn command_marked<R, F>(&self, scope: &Scope, work: F) -> Result<Commanded<R>, Failure>
+    pub async fn command_marked<R, F>(
+        &self,
+        scope: &Scope,
+        work: F,
+    ) -> Result<Commanded<R>, Failure>
     where
         R: Serialize + DeserializeOwned + Send,
         F: for<'u> AsyncFnOnce(&'u mut UnitOfWork) -> Result<R, Failure>
@@ -249,7 +253,8 @@ impl Db {
                 }
             }
         };
-        let (mut uow, value, kinds) = tokio::time::timeout(scope.remaining(), body).await.map_err(|_| expired())??;
+        let (mut uow, value, kinds) =
+            tokio::time::timeout(scope.remaining(), body).await.map_err(|_| expired())??;
         tokio::time::timeout(COMMIT_TIMEOUT, uow.conn.commit())
             .await
             .map_err(|_| DbError::Timeout { what: "the commit" })??;
@@ -264,8 +269,9 @@ impl Db {
     /// When it does not.
     pub async fn ping(&self) -> DbResult<()> {
         let conn = &mut self.reader().await?;
-        let one: i32 = run!(conn, |c| diesel::select(diesel::dsl::sql::<diesel::sql_types::Integer>("1"))
-            .get_result::<i32>(c))?;
+        let one: i32 =
+            run!(conn, |c| diesel::select(diesel::dsl::sql::<diesel::sql_types::Integer>("1"))
+                .get_result::<i32>(c))?;
         debug_assert_eq!(one, 1);
         Ok(())
     }

@@ -66,7 +66,9 @@ pub enum DbError {
         detail: String,
     },
     /// `database.url` is not a URL this platform understands. The URL itself is a secret.
-    #[error("database.url is not usable: {detail}; write sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME")]
+    #[error(
+        "database.url is not usable: {detail}; write sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME"
+    )]
     Url {
         /// What is wrong with it.
         detail: String,
@@ -125,7 +127,13 @@ impl DbError {
     /// Whether the same work may succeed when it is tried again.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Contention { .. } | Self::Timeout { .. } | Self::Unreachable { .. } | Self::FileLocked { .. })
+        matches!(
+            self,
+            Self::Contention { .. }
+                | Self::Timeout { .. }
+                | Self::Unreachable { .. }
+                | Self::FileLocked { .. }
+        )
     }
 
     pub(crate) fn connect(error: ConnectionError) -> Self {
@@ -135,10 +143,14 @@ impl DbError {
             }
             other => other.to_string(),
         };
-        if ["password", "authentication", "role \"", "pg_hba"].iter().any(|word| detail.contains(word)) {
+        if ["password", "authentication", "role \"", "pg_hba"]
+            .iter()
+            .any(|word| detail.contains(word))
+        {
             return Self::Credentials { detail };
         }
-        if detail.contains("invalid connection string") || detail.contains("invalid configuration") {
+        if detail.contains("invalid connection string") || detail.contains("invalid configuration")
+        {
             return Self::Url { detail };
         }
         Self::Unreachable { detail }
@@ -161,15 +173,22 @@ impl From<Failure> for DbError {
     }
 }
 
-fn of_database(kind: DatabaseErrorKind, info: Box<dyn DatabaseErrorInformation + Send + Sync>) -> DbError {
+fn of_database(
+    kind: DatabaseErrorKind,
+    info: Box<dyn DatabaseErrorInformation + Send + Sync>,
+) -> DbError {
     let detail = info.message().to_owned();
     match kind {
         DatabaseErrorKind::UniqueViolation => DbError::Unique {
-            constraint: info.constraint_name().map_or_else(|| constraint_of(&detail), str::to_owned),
+            constraint: info
+                .constraint_name()
+                .map_or_else(|| constraint_of(&detail), str::to_owned),
         },
-        DatabaseErrorKind::ForeignKeyViolation | DatabaseErrorKind::RestrictViolation => DbError::Reference {
-            constraint: info.constraint_name().unwrap_or("a reference").to_owned(),
-        },
+        DatabaseErrorKind::ForeignKeyViolation | DatabaseErrorKind::RestrictViolation => {
+            DbError::Reference {
+                constraint: info.constraint_name().unwrap_or("a reference").to_owned(),
+            }
+        }
         DatabaseErrorKind::NotNullViolation
         | DatabaseErrorKind::CheckViolation
         | DatabaseErrorKind::ExclusionViolation => DbError::Value { detail },
@@ -188,8 +207,12 @@ fn of_message(
     detail: String,
     info: Box<dyn DatabaseErrorInformation + Send + Sync>,
 ) -> DbError {
-    const CONTENTION: [&str; 4] =
-        ["database is locked", "database table is locked", "deadlock detected", "due to lock timeout"];
+    const CONTENTION: [&str; 4] = [
+        "database is locked",
+        "database table is locked",
+        "deadlock detected",
+        "due to lock timeout",
+    ];
     const GONE: [&str; 3] = ["terminating connection", "shutting down", "starting up"];
     if CONTENTION.iter().any(|text| detail.contains(text)) {
         return DbError::Contention { detail };
@@ -231,34 +254,52 @@ impl From<DbError> for Failure {
         use std::time::Duration;
         match error {
             DbError::Refused(failure) => failure,
-            DbError::NotFound => Failure::not_found("database.row.missing", "there is no such thing"),
+            DbError::NotFound => {
+                Failure::not_found("database.row.missing", "there is no such thing")
+            }
             DbError::Unique { constraint } => Failure::conflict(
                 "database.row.duplicate",
                 format!("a row with the same values exists already ({constraint})"),
             ),
             DbError::Reference { constraint } => Failure::conflict(
                 "database.row.reference",
-                format!("something this refers to is gone, or something still refers to it ({constraint})"),
+                format!(
+                    "something this refers to is gone, or something still refers to it ({constraint})"
+                ),
             ),
             DbError::Contention { detail } => {
                 tracing::warn!(%detail, "a transaction gave way to another");
-                Failure::unavailable("database.busy", "the database was busy with the same rows; try again")
-                    .retry_after(Duration::from_secs(1))
+                Failure::unavailable(
+                    "database.busy",
+                    "the database was busy with the same rows; try again",
+                )
+                .retry_after(Duration::from_secs(1))
             }
             DbError::Timeout { what } => {
                 tracing::warn!(what, "the database was too slow");
-                Failure::new(FailureKind::Unavailable, "database.timeout", "the database took too long; try again")
-                    .retry_after(Duration::from_secs(1))
+                Failure::new(
+                    FailureKind::Unavailable,
+                    "database.timeout",
+                    "the database took too long; try again",
+                )
+                .retry_after(Duration::from_secs(1))
             }
             DbError::Unreachable { detail } | DbError::Credentials { detail } => {
                 tracing::error!(%detail, "the database is not reachable");
-                Failure::unavailable("database.unreachable", "the database does not answer; try again later")
-                    .retry_after(Duration::from_secs(5))
+                Failure::unavailable(
+                    "database.unreachable",
+                    "the database does not answer; try again later",
+                )
+                .retry_after(Duration::from_secs(5))
             }
             other => {
-                let cause = std::error::Error::source(&other).map(ToString::to_string).unwrap_or_default();
+                let cause =
+                    std::error::Error::source(&other).map(ToString::to_string).unwrap_or_default();
                 tracing::error!(error = %other, cause, "a database operation failed");
-                Failure::internal("database.failed", "the operation failed in the database; the cause is in the log")
+                Failure::internal(
+                    "database.failed",
+                    "the operation failed in the database; the cause is in the log",
+                )
             }
         }
     }

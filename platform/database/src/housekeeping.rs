@@ -97,8 +97,10 @@ async fn forget_replies(conn: &mut DbConn, before: Timestamp) -> DbResult<u64> {
         .limit(STEP_ROWS)
         .load(c))?;
     let Some(last) = step.last() else { return Ok(0) };
-    let deleted: usize =
-        run!(conn, |c| diesel::delete(idempotency::table.filter(idempotency::created_at.le(last))).execute(c))?;
+    let deleted: usize = run!(conn, |c| diesel::delete(
+        idempotency::table.filter(idempotency::created_at.le(last))
+    )
+    .execute(c))?;
     Ok(deleted as u64)
 }
 
@@ -111,6 +113,7 @@ async fn forget_events(conn: &mut DbConn, before: Timestamp) -> DbResult<u64> {
         .limit(STEP_ROWS)
         .load(c))?;
     let Some(last) = step.last() else { return Ok(0) };
-    let deleted: usize = run!(conn, |c| diesel::delete(inbox::table.filter(inbox::applied_at.le(last))).execute(c))?;
+    let deleted: usize =
+        run!(conn, |c| diesel::delete(inbox::table.filter(inbox::applied_at.le(last))).execute(c))?;
     Ok(deleted as u64)
 }

@@ -60,7 +60,12 @@ pub const fn script(up: &'static str, down: &'static str) -> Script {
 /// At compile time when the folder's name is not four digits, an underscore and a name.
 #[doc(hidden)]
 #[must_use]
-pub const fn embedded(owner: &'static str, folder: &'static str, postgres: Script, sqlite: Script) -> Migration {
+pub const fn embedded(
+    owner: &'static str,
+    folder: &'static str,
+    postgres: Script,
+    sqlite: Script,
+) -> Migration {
     let bytes = folder.as_bytes();
     assert!(bytes.len() > 5 && bytes[4] == b'_', "a migration's folder is called like 0001_name");
     let (version, rest) = folder.split_at(4);
@@ -82,7 +87,12 @@ impl Plan {
     /// that is not four digits, an empty script.
     pub fn merge(lists: &[&[Migration]]) -> Result<Self, SchemaError> {
         let mut steps: Vec<Migration> = MIGRATIONS.to_vec();
-        steps.extend(lists.iter().flat_map(|list| list.iter().copied()).filter(|step| step.owner != "database"));
+        steps.extend(
+            lists
+                .iter()
+                .flat_map(|list| list.iter().copied())
+                .filter(|step| step.owner != "database"),
+        );
         let mut faults = Vec::new();
         let mut seen = BTreeSet::new();
         for (index, step) in steps.iter().enumerate() {
@@ -93,7 +103,7 @@ impl Plan {
             if step.version.len() != 4 || !step.version.bytes().all(|byte| byte.is_ascii_digit()) {
                 faults.push(format!("{id}: a version has four digits"));
             }
-            let before = steps[..index].iter().filter(|other| other.owner == step.owner).next_back();
+            let before = steps[..index].iter().rfind(|other| other.owner == step.owner);
             if before.is_some_and(|before| before.version > step.version) {
                 faults.push(format!("{id}: versions must rise"));
             }
@@ -147,7 +157,13 @@ mod tests {
     use super::*;
 
     const fn step(owner: &'static str, version: &'static str) -> Migration {
-        Migration { owner, version, name: "x", postgres: script("u", "d"), sqlite: script("u", "d") }
+        Migration {
+            owner,
+            version,
+            name: "x",
+            postgres: script("u", "d"),
+            sqlite: script("u", "d"),
+        }
     }
 
     #[test]
@@ -156,7 +172,9 @@ mod tests {
             &[step("blog", "0002"), step("blog", "0001"), step("auth", "0001")],
             &[step("auth", "0001"), step("auth", "2")],
         ];
-        let Err(SchemaError::Plan { faults }) = Plan::merge(&lists) else { panic!("the plan was taken") };
+        let Err(SchemaError::Plan { faults }) = Plan::merge(&lists) else {
+            panic!("the plan was taken")
+        };
         assert_eq!(faults.len(), 3, "{faults:?}");
         assert!(faults[0].starts_with("blog/0001_x: versions must rise"), "{faults:?}");
         assert!(faults[1].contains("given twice"), "{faults:?}");

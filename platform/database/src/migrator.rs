@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use crate::prelude::*;
 use troupe_kernel::{Migration, Timestamp};
 
-use crate::db::Db;
 use crate::config::DatabaseConfig;
+use crate::db::Db;
 use crate::migrations::{Plan, checksum, scripts};
 use crate::postgres::settings;
 
@@ -51,13 +51,17 @@ pub enum SchemaError {
         unknown: Vec<String>,
     },
     /// A migration was edited after it was applied.
-    #[error("the migration {migration} was changed after it was applied; restore its text and add a new migration instead")]
+    #[error(
+        "the migration {migration} was changed after it was applied; restore its text and add a new migration instead"
+    )]
     Changed {
         /// `owner/version_name`.
         migration: String,
     },
     /// A migration is to be applied that comes before an applied one.
-    #[error("the migration {migration} comes before {applied}, which is applied; give it a higher version")]
+    #[error(
+        "the migration {migration} comes before {applied}, which is applied; give it a higher version"
+    )]
     OutOfOrder {
         /// `owner/version_name`, not applied.
         migration: String,
@@ -73,7 +77,9 @@ pub enum SchemaError {
         detail: String,
     },
     /// A migration that is applied and unknown cannot be undone.
-    #[error("the migration {migration} belongs to no module of this program, so it cannot be undone here")]
+    #[error(
+        "the migration {migration} belongs to no module of this program, so it cannot be undone here"
+    )]
     Unknown {
         /// `owner/version_name`.
         migration: String,
@@ -195,11 +201,17 @@ async fn create_table(conn: &mut DbConn) -> DbResult<()> {
 }
 
 async fn applied(conn: &mut DbConn) -> DbResult<Vec<Applied>> {
-    run!(conn, |c| schema_migrations::table.order(schema_migrations::applied_order).load::<Applied>(c))
+    run!(conn, |c| schema_migrations::table
+        .order(schema_migrations::applied_order)
+        .load::<Applied>(c))
 }
 
 /// What is to be applied, after checking that the database fits the plan.
-fn pending<'a>(plan: &'a Plan, applied: &[Applied], dialect: Dialect) -> Result<Vec<&'a Migration>, SchemaError> {
+fn pending<'a>(
+    plan: &'a Plan,
+    applied: &[Applied],
+    dialect: Dialect,
+) -> Result<Vec<&'a Migration>, SchemaError> {
     let known: BTreeMap<(&str, &str), &Migration> =
         plan.steps().iter().map(|step| ((step.owner, step.version), step)).collect();
     let unknown: Vec<String> = applied
@@ -223,7 +235,10 @@ fn pending<'a>(plan: &'a Plan, applied: &[Applied], dialect: Dialect) -> Result<
         if applied.iter().any(|row| row.owner == step.owner && row.version == step.version) {
             continue;
         }
-        if let Some(later) = applied.iter().find(|row| row.owner == step.owner && row.version.as_str() > step.version) {
+        if let Some(later) = applied
+            .iter()
+            .find(|row| row.owner == step.owner && row.version.as_str() > step.version)
+        {
             return Err(SchemaError::OutOfOrder { migration: id(step), applied: later.id() });
         }
         steps.push(step);
@@ -239,7 +254,9 @@ fn states(plan: &Plan, applied: &[Applied]) -> Vec<MigrationState> {
         applied_at: Some(row.applied_at.0),
         known,
     };
-    let find = |owner: &str, version: &str| plan.steps().iter().any(|step| step.owner == owner && step.version == version);
+    let find = |owner: &str, version: &str| {
+        plan.steps().iter().any(|step| step.owner == owner && step.version == version)
+    };
     let mut states: Vec<MigrationState> =
         applied.iter().map(|row| of_row(row, find(&row.owner, &row.version))).collect();
     for step in plan.steps() {
@@ -294,8 +311,10 @@ async fn apply(conn: &mut DbConn, step: &Migration, now: Timestamp) -> DbResult<
         table::applied_order.eq(order.unwrap_or(0).saturating_add(1)),
         table::applied_at.eq(DbTimestamp(now)),
     );
-    let inserted: usize =
-        run!(conn, |c| diesel::insert_into(table::table).values(row).on_conflict_do_nothing().execute(c))?;
+    let inserted: usize = run!(conn, |c| diesel::insert_into(table::table)
+        .values(row)
+        .on_conflict_do_nothing()
+        .execute(c))?;
     if inserted == 0 {
         return Ok(false);
     }

@@ -57,7 +57,10 @@ impl PgServer {
 
 impl std::fmt::Debug for PgServer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("PgServer").field("replica", &self.replica.is_some()).finish_non_exhaustive()
+        formatter
+            .debug_struct("PgServer")
+            .field("replica", &self.replica.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -86,9 +89,9 @@ fn pool(
     manager.custom_setup = Box::new(move |url| {
         let (url, settings) = (url.to_owned(), settings.clone());
         async move {
-            tokio::time::timeout(connect_timeout, connect(&url, &settings))
-                .await
-                .unwrap_or_else(|_| Err(ConnectionError::BadConnection("connecting took too long".to_owned())))
+            tokio::time::timeout(connect_timeout, connect(&url, &settings)).await.unwrap_or_else(
+                |_| Err(ConnectionError::BadConnection("connecting took too long".to_owned())),
+            )
         }
         .boxed()
     });
@@ -96,7 +99,11 @@ fn pool(
     Pool::builder(AsyncDieselConnectionManager::new_with_config(url.expose(), manager))
         .max_size(size)
         .pre_recycle(Hook::sync_fn(move |_, metrics| {
-            if metrics.age() > age_max { Err(HookError::message("the connection is too old")) } else { Ok(()) }
+            if metrics.age() > age_max {
+                Err(HookError::message("the connection is too old"))
+            } else {
+                Ok(())
+            }
         }))
         .build()
         .map_err(|error| DbError::Unreachable { detail: error.to_string() })

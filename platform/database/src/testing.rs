@@ -139,9 +139,14 @@ impl TestDatabase {
             Kind::Postgres { name } => {
                 let Some(server) = postgres_url() else { return };
                 let mut conn = admin(&server).await;
-                let dropped = conn.batch_execute(&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)")).await;
+                let dropped = conn
+                    .batch_execute(&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"))
+                    .await;
                 if let Err(error) = dropped {
-                    drop(writeln!(std::io::stderr(), "the test database {name} was not dropped: {error}"));
+                    drop(writeln!(
+                        std::io::stderr(),
+                        "the test database {name} was not dropped: {error}"
+                    ));
                 }
             }
         }
@@ -171,12 +176,19 @@ async fn template(server: &str, plan: &Plan) -> String {
     let template = format!("troupe_template_{}", plan.fingerprint());
     let mut conn = admin(server).await;
     // One process makes it; it gets its name when it is complete, so nobody copies half of one.
-    conn.batch_execute("SELECT pg_advisory_lock(7402615)").await.expect("an advisory lock can be had");
+    conn.batch_execute("SELECT pg_advisory_lock(7402615)")
+        .await
+        .expect("an advisory lock can be had");
     if !exists(&mut conn, &template).await {
         drop_leftovers(&mut conn).await;
         let draft = format!("troupe_test_{}", unique_name());
-        conn.batch_execute(&format!("CREATE DATABASE \"{draft}\"")).await.expect("the user may create databases");
-        let config = DatabaseConfig { connections_max: 1, ..DatabaseConfig::with_url(&with_database(server, &draft)) };
+        conn.batch_execute(&format!("CREATE DATABASE \"{draft}\""))
+            .await
+            .expect("the user may create databases");
+        let config = DatabaseConfig {
+            connections_max: 1,
+            ..DatabaseConfig::with_url(&with_database(server, &draft))
+        };
         let db = Db::open(&config).await.expect("a new database opens");
         db.migrate(plan).await.expect("the migrations of a test apply");
         drop(db);
@@ -204,7 +216,10 @@ async fn drop_leftovers(conn: &mut AsyncPgConnection) {
     for name in names(conn, "datname LIKE 'troupe\\_test\\_%'").await {
         let made = name.split('_').nth(2).and_then(|secs| secs.parse::<i64>().ok());
         if made.is_some_and(|made| made < oldest) {
-            drop(conn.batch_execute(&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)")).await);
+            drop(
+                conn.batch_execute(&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"))
+                    .await,
+            );
         }
     }
 }
@@ -223,21 +238,25 @@ async fn names(conn: &mut AsyncPgConnection, condition: &str) -> Vec<String> {
 }
 
 async fn admin(server: &str) -> AsyncPgConnection {
-    AsyncPgConnection::establish(server)
-        .await
-        .unwrap_or_else(|error| panic!("{POSTGRES_VARIABLE} names a server that does not answer: {error}"))
+    AsyncPgConnection::establish(server).await.unwrap_or_else(|error| {
+        panic!("{POSTGRES_VARIABLE} names a server that does not answer: {error}")
+    })
 }
 
 /// The URL of the test server.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "tests have no configuration; this is their one variable")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests have no configuration; this is their one variable"
+)]
 pub fn postgres_url() -> Option<String> {
     std::env::var(POSTGRES_VARIABLE).ok().filter(|url| !url.is_empty())
 }
 
 /// The server's URL with another database.
 fn with_database(server: &str, name: &str) -> String {
-    let (rest, parameters) = server.split_once('?').map_or((server, None), |(rest, query)| (rest, Some(query)));
+    let (rest, parameters) =
+        server.split_once('?').map_or((server, None), |(rest, query)| (rest, Some(query)));
     let authority = rest.find("://").map_or(0, |at| at + 3);
     let base = rest[authority..].find('/').map_or(rest, |at| &rest[..authority + at]);
     let mut url = format!("{base}/{name}");

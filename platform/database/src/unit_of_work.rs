@@ -33,7 +33,11 @@ impl std::fmt::Debug for Shared {
 }
 
 impl UnitOfWork {
-    pub(crate) async fn begin(mut conn: DbConn, scope: &Scope, clock: &SharedClock) -> Result<Self, DbError> {
+    pub(crate) async fn begin(
+        mut conn: DbConn,
+        scope: &Scope,
+        clock: &SharedClock,
+    ) -> Result<Self, DbError> {
         conn.begin().await?;
         Ok(Self {
             conn,

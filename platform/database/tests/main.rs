@@ -1,3 +1,10 @@
 //! The database crate on both dialects.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+mod batching;
+mod commands;
+mod migrating;
 mod notes;
+mod opening;
+mod outbox;

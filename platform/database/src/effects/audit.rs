@@ -16,7 +16,8 @@ pub(super) async fn insert(
         audit_queue::recorded_at.eq(DbTimestamp(circumstances.now())),
         audit_queue::record.eq(Json::of(&record)?),
     );
-    let written: DbResult<usize> = run!(conn, |c| diesel::insert_into(audit_queue::table).values(row).execute(c));
+    let written: DbResult<usize> =
+        run!(conn, |c| diesel::insert_into(audit_queue::table).values(row).execute(c));
     written?;
     Ok(())
 }

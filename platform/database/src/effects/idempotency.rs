@@ -38,7 +38,9 @@ pub(crate) async fn reserve(
     operation: &'static str,
     now: Timestamp,
 ) -> Result<Reservation, Failure> {
-    let Some(Idempotency { key, fingerprint }) = scope.idempotency() else { return Ok(Reservation::None) };
+    let Some(Idempotency { key, fingerprint }) = scope.idempotency() else {
+        return Ok(Reservation::None);
+    };
     let record = RecordKey {
         tenant: DbUuid(scope.tenant().unwrap_or(Uuid::nil())),
         subject: DbUuid(scope.subject().unwrap_or(Uuid::nil())),
@@ -56,9 +58,15 @@ pub(crate) async fn reserve(
     if reserved {
         return Ok(Reservation::New(record));
     }
-    let reply = stored.into_iter().find(|(stored, _, _)| stored == operation).and_then(|(_, _, reply)| reply);
+    let reply = stored
+        .into_iter()
+        .find(|(stored, _, _)| stored == operation)
+        .and_then(|(_, _, reply)| reply);
     reply.map(Reservation::Replay).ok_or_else(|| {
-        Failure::conflict("database.idempotency.running", "the request with this Idempotency-Key is still running")
+        Failure::conflict(
+            "database.idempotency.running",
+            "the request with this Idempotency-Key is still running",
+        )
     })
 }
 
@@ -76,8 +84,10 @@ async fn insert(
         idempotency::fingerprint.eq(fingerprint),
         idempotency::created_at.eq(DbTimestamp(now)),
     );
-    let written: usize =
-        run!(conn, |c| diesel::insert_into(idempotency::table).values(row).on_conflict_do_nothing().execute(c))?;
+    let written: usize = run!(conn, |c| diesel::insert_into(idempotency::table)
+        .values(row)
+        .on_conflict_do_nothing()
+        .execute(c))?;
     Ok(written == 1)
 }
 

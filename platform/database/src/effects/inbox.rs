@@ -19,7 +19,9 @@ pub(crate) async fn first_delivery(
         inbox::event_id.eq(DbUuid(event)),
         inbox::applied_at.eq(DbTimestamp(now)),
     );
-    let written: usize =
-        run!(conn, |c| diesel::insert_into(inbox::table).values(row).on_conflict_do_nothing().execute(c))?;
+    let written: usize = run!(conn, |c| diesel::insert_into(inbox::table)
+        .values(row)
+        .on_conflict_do_nothing()
+        .execute(c))?;
     Ok(written == 1)
 }

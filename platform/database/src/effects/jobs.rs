@@ -30,8 +30,10 @@ pub(super) async fn insert(
         jobs::run_at.eq(DbTimestamp(job.run_at.unwrap_or(now))),
         jobs::updated_at.eq(DbTimestamp(now)),
     );
-    let written: DbResult<usize> =
-        run!(conn, |c| diesel::insert_into(jobs::table).values(row).on_conflict_do_nothing().execute(c));
+    let written: DbResult<usize> = run!(conn, |c| diesel::insert_into(jobs::table)
+        .values(row)
+        .on_conflict_do_nothing()
+        .execute(c));
     written?;
     Ok(())
 }

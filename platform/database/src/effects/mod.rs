@@ -9,8 +9,8 @@ mod outbox;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use troupe_kernel::{AuditRecord, Event, Failure, Job, SharedClock, Timestamp};
 use troupe_actors::Scope;
+use troupe_kernel::{AuditRecord, Event, Failure, Job, SharedClock, Timestamp};
 use uuid::Uuid;
 
 pub(crate) use idempotency::{Reservation, reserve, store};
@@ -111,7 +111,9 @@ impl Circumstances<'_> {
 
     /// W3C `traceparent` of the scope.
     fn trace(&self) -> Option<String> {
-        self.scope.origin().map(|origin| format!("00-{:032x}-{:016x}-01", origin.trace, origin.span))
+        self.scope
+            .origin()
+            .map(|origin| format!("00-{:032x}-{:016x}-01", origin.trace, origin.span))
     }
 }
 
@@ -134,7 +136,10 @@ impl Wakers {
         }
         let wakers: Vec<Waker> = {
             let list = self.list.read();
-            list.iter().filter(|(effect, _)| kinds.contains(effect)).map(|(_, waker)| Arc::clone(waker)).collect()
+            list.iter()
+                .filter(|(effect, _)| kinds.contains(effect))
+                .map(|(_, waker)| Arc::clone(waker))
+                .collect()
         };
         for waker in wakers {
             waker();

@@ -1,9 +1,9 @@
 //! Events on their way to the log.
 
+use crate::prelude::*;
 use diesel::backend::Backend;
 use diesel::expression::{AppearsOnTable, AsExpression, Expression, ValidGrouping, is_aggregate};
 use diesel::pg::Pg;
-use crate::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Text};
@@ -20,9 +20,14 @@ pub(super) async fn insert(
     circumstances: &Circumstances<'_>,
     event: Event,
 ) -> Result<(), Failure> {
-    let id = if event.id.is_nil() { troupe_kernel::ids::new_id(&**circumstances.clock) } else { event.id };
+    let id = if event.id.is_nil() {
+        troupe_kernel::ids::new_id(&**circumstances.clock)
+    } else {
+        event.id
+    };
     let time = if event.time == Timestamp::EPOCH { circumstances.now() } else { event.time };
-    let tenant: Option<Uuid> = event.tenant.map(Into::into).or_else(|| circumstances.scope.tenant());
+    let tenant: Option<Uuid> =
+        event.tenant.map(Into::into).or_else(|| circumstances.scope.tenant());
     let row = (
         outbox::transaction_id.eq(CommitOrder::of(event.subject.clone())),
         outbox::event_id.eq(DbUuid(id)),
@@ -35,7 +40,8 @@ pub(super) async fn insert(
         outbox::data.eq(Json(event.data)),
         outbox::trace.eq(event.trace.or_else(|| circumstances.trace())),
     );
-    let written: DbResult<usize> = run!(conn, |c| diesel::insert_into(outbox::table).values(row).execute(c));
+    let written: DbResult<usize> =
+        run!(conn, |c| diesel::insert_into(outbox::table).values(row).execute(c));
     written?;
     Ok(())
 }

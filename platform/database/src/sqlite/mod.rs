@@ -13,8 +13,10 @@ use crate::config::{DatabaseConfig, SqliteSynchronous};
 use crate::error::{DbError, DbResult};
 
 /// The connection type that queries run on.
-pub type SqliteConnection =
-    diesel_async::sync_connection_wrapper::SyncConnectionWrapper<diesel::SqliteConnection, thread::OwnThread>;
+pub type SqliteConnection = diesel_async::sync_connection_wrapper::SyncConnectionWrapper<
+    diesel::SqliteConnection,
+    thread::OwnThread,
+>;
 
 /// A pooled SQLite connection.
 #[derive(Debug)]
@@ -27,7 +29,9 @@ impl SqliteConn {
         use diesel::connection::AnsiTransactionManager;
         self.lease
             .connection()
-            .spawn_blocking(|conn| AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"))
+            .spawn_blocking(|conn| {
+                AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
+            })
             .await
     }
 }
@@ -66,7 +70,8 @@ impl SqliteFile {
             "PRAGMA busy_timeout = {busy}; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; \
              PRAGMA synchronous = {synchronous};"
         );
-        let writer = SqlitePool::new(path, Role::Writer, format!("{common} PRAGMA journal_mode = WAL;"), 1);
+        let writer =
+            SqlitePool::new(path, Role::Writer, format!("{common} PRAGMA journal_mode = WAL;"), 1);
         let reader = format!("{common} PRAGMA query_only = ON;");
         let readers = SqlitePool::new(path, Role::Reader, reader, config.readers_max);
         // The first connection shows whether the file can be used at all.

@@ -82,7 +82,10 @@ impl Shared {
         let running = thread.running();
         let (path, settings) = (self.path.clone(), self.settings.clone());
         let opened = thread.spawn_blocking(move || open(&path, &settings)).await;
-        let connection = opened.map_err(|error| DbError::File { path: self.path.clone(), detail: error.to_string() })??;
+        let connection = opened.map_err(|error| DbError::File {
+            path: self.path.clone(),
+            detail: error.to_string(),
+        })??;
         Ok(Opened { connection: SyncConnectionWrapper::with_runtime(connection, thread), running })
     }
 }
@@ -96,10 +99,13 @@ fn open(path: &Path, settings: &str) -> DbResult<diesel::SqliteConnection> {
         }
     };
     let text = path.to_str().ok_or_else(|| fault("its path is not valid UTF-8".to_owned()))?;
-    let mut connection = diesel::SqliteConnection::establish(text).map_err(|error| fault(error.to_string()))?;
+    let mut connection =
+        diesel::SqliteConnection::establish(text).map_err(|error| fault(error.to_string()))?;
     connection.batch_execute(settings).map_err(|error| fault(error.to_string()))?;
     // Reading the schema is what finds a file that is not a database, or one that is held exclusively.
-    connection.batch_execute("SELECT count(*) FROM sqlite_master;").map_err(|error| fault(error.to_string()))?;
+    connection
+        .batch_execute("SELECT count(*) FROM sqlite_master;")
+        .map_err(|error| fault(error.to_string()))?;
     Ok(connection)
 }
 
