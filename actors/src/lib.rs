@@ -40,8 +40,8 @@ pub use failure::{Failure, FailureKind, FieldFault};
 pub use message::{Message, Request, through_wire};
 pub use observation::{
     ActorKind, ActorState, ActorView, Counts, Crash, CrashDecision, DeadLetter, DeadReason,
-    KindSummary, Latency, MessageHeader, MessageRecord, Outcome, SortKey, TapId, TapLimits,
-    TapSelector, TreeNode, redacted,
+    KindSummary, Latency, MessageHeader, MessageRecord, Outcome, ProtocolSummary, SortKey, TapId,
+    TapLimits, TapSelector, TreeNode, redacted,
 };
 pub use principal::{PermissionSet, Principal, PrincipalKind};
 pub use reference::ServiceRef;

@@ -11,8 +11,8 @@ use crate::mailbox::Envelope;
 use crate::message::Message;
 use crate::observation::{
     ActorKind, ActorNode, ActorView, Crash, CrashDecision, DeadLetter, DeadReason, KindSummary,
-    KindTable, MessageRecord, Registry, Ring, SortKey, TapId, TapLimits, TapSelector, Taps,
-    TreeNode, install_panic_hook, redacted, redaction_preview,
+    KindTable, MessageRecord, ProtocolSummary, Registry, Ring, SortKey, TapId, TapLimits,
+    TapSelector, Taps, TreeNode, install_panic_hook, redacted, redaction_preview,
 };
 use crate::reply::DeadlineTable;
 use crate::running::Running;
@@ -172,6 +172,12 @@ impl System {
     #[must_use]
     pub fn kinds(&self) -> Vec<KindSummary> {
         self.shared.kinds.summary()
+    }
+
+    /// The services by protocol, with their counters added up.
+    #[must_use]
+    pub fn protocols(&self) -> Vec<ProtocolSummary> {
+        self.shared.registry.protocols()
     }
 
     /// Opens a tap.

@@ -1,6 +1,5 @@
 //! A small service that does what each test asks of it.
 
-#![expect(missing_docs, reason = "a test fixture")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

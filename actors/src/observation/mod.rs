@@ -16,7 +16,7 @@ pub use node::{ActorKind, ActorState, Counts};
 pub use record::{MessageRecord, Outcome};
 pub use redaction::redacted;
 pub use tap::{TapId, TapLimits, TapSelector};
-pub use tree::{ActorView, SortKey, TreeNode};
+pub use tree::{ActorView, ProtocolSummary, SortKey, TreeNode};
 
 pub(crate) use crash::{LastHeaders, PanicReport, guard, guarded, install_panic_hook};
 pub(crate) use kinds::KindTable;

@@ -108,6 +108,22 @@ pub struct Counts {
     pub oldest_ms: u64,
 }
 
+impl Counts {
+    /// Adds another reading; of the two ages of the oldest message, the greater stays.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.received += other.received;
+        self.handled += other.handled;
+        self.failed += other.failed;
+        self.expired += other.expired;
+        self.shed += other.shed;
+        self.crashes += other.crashes;
+        self.dead += other.dead;
+        self.depth += other.depth;
+        self.capacity += other.capacity;
+        self.oldest_ms = self.oldest_ms.max(other.oldest_ms);
+    }
+}
+
 /// The readable side of a lane, whatever its message type.
 pub(crate) trait LaneView: Send + Sync {
     fn depth(&self) -> usize;

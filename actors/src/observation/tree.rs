@@ -1,6 +1,6 @@
 //! The tree of actors and lists of the busiest, read from counters.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -48,6 +48,19 @@ pub struct TreeNode {
     pub children: Vec<TreeNode>,
     /// How many more children there are than shown.
     pub hidden_children: usize,
+}
+
+/// All services of one protocol, added up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProtocolSummary {
+    /// The protocol.
+    pub protocol: String,
+    /// Services that live; the workers of a pool count as one.
+    pub services: u64,
+    /// Their counters: sums, but for the age of the oldest message, which is the greatest.
+    pub counts: Counts,
+    /// The most messages that wait at one of them.
+    pub depth_max: u64,
 }
 
 /// What a list of actors is sorted by, largest first.
@@ -122,6 +135,24 @@ impl Registry {
             .collect();
         keyed.sort_by_key(|(rank, node)| (std::cmp::Reverse(*rank), node.id));
         keyed.iter().take(count.min(PAGE_MAX)).map(|(_, node)| view(node)).collect()
+    }
+
+    /// The services by protocol, in the order of names.
+    pub(crate) fn protocols(&self) -> Vec<ProtocolSummary> {
+        let mut protocols: BTreeMap<&'static str, ProtocolSummary> = BTreeMap::new();
+        for node in self.nodes().into_iter().filter(|node| node.kind == ActorKind::Service) {
+            let counts = node.counts();
+            let summary = protocols.entry(node.protocol).or_insert_with(|| ProtocolSummary {
+                protocol: node.protocol.to_owned(),
+                services: 0,
+                counts: Counts::default(),
+                depth_max: 0,
+            });
+            summary.services += 1;
+            summary.counts.add(&counts);
+            summary.depth_max = summary.depth_max.max(counts.depth);
+        }
+        protocols.into_values().collect()
     }
 
     pub(crate) fn tree(&self, nodes_max: usize) -> Vec<TreeNode> {
