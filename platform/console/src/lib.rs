@@ -18,12 +18,13 @@ mod views;
 
 pub use config::ConsoleConfig;
 pub use messages::{
-    GetActor, GetCrash, GetKinds, GetNode, GetTop, GetTree, InspectMessage, ListCrashes,
-    ListDeadLetters, ListRecords, ListTaps, ReadTap, StartTap, StopTap,
+    GetActor, GetCrash, GetKinds, GetNode, GetProtocols, GetTop, GetTree, InspectMessage,
+    ListCrashes, ListDeadLetters, ListRecords, ListTaps, ReadTap, StartTap, StopTap,
 };
 pub use module::ConsoleModule;
 pub use permissions::{PAYLOAD_READ, SYSTEM_READ, TAP_WRITE};
 pub use views::{
     ActorPage, ActorSummary, ActorsView, CrashSummary, CrashView, DeadLetterView, HeaderView,
-    KindView, LatencyView, NodeView, RecordView, SortBy, TapRecords, TapView, TreeBranch, TreeView,
+    KindView, LatencyView, NodeView, ProtocolView, RecordView, SortBy, TapRecords, TapView,
+    TreeBranch, TreeView,
 };

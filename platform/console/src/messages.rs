@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::views::{
-    ActorPage, ActorsView, CrashSummary, CrashView, DeadLetterView, KindView, NodeView, RecordView,
-    SortBy, TapRecords, TapView, TreeView,
+    ActorPage, ActorsView, CrashSummary, CrashView, DeadLetterView, KindView, NodeView,
+    ProtocolView, RecordView, SortBy, TapRecords, TapView, TreeView,
 };
 
 /// The node as a whole.
@@ -34,7 +34,11 @@ pub struct GetActor {
     pub path: String,
 }
 
-/// The kinds of messages with their timings, and the protocols with their counters.
+/// The protocols with their counters.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GetProtocols;
+
+/// The kinds of messages with their timings.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GetKinds;
 
@@ -127,6 +131,8 @@ troupe_actors::protocol! {
         GetTop => ActorsView,
         /// Answers one actor.
         GetActor => ActorPage,
+        /// Answers the protocols.
+        GetProtocols => Vec<ProtocolView>,
         /// Answers the kinds of messages.
         GetKinds => Vec<KindView>,
         /// Answers the newest crashes.

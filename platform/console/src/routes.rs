@@ -7,13 +7,13 @@ use troupe_kernel::routes::{Route, RouteBuilder};
 use utoipa::ToSchema;
 
 use crate::messages::{
-    GetActor, GetCrash, GetKinds, GetNode, GetTop, GetTree, InspectMessage, ListCrashes,
-    ListDeadLetters, ListRecords, ListTaps, ReadTap, StartTap, StopTap,
+    GetActor, GetCrash, GetKinds, GetNode, GetProtocols, GetTop, GetTree, InspectMessage,
+    ListCrashes, ListDeadLetters, ListRecords, ListTaps, ReadTap, StartTap, StopTap,
 };
 use crate::permissions::{SYSTEM_READ, TAP_WRITE};
 use crate::views::{
-    ActorPage, ActorsView, CrashSummary, CrashView, DeadLetterView, KindView, NodeView, RecordView,
-    SortBy, TapRecords, TapView, TreeView,
+    ActorPage, ActorsView, CrashSummary, CrashView, DeadLetterView, KindView, NodeView,
+    ProtocolView, RecordView, SortBy, TapRecords, TapView, TreeView,
 };
 
 const TAG: &str = "inspection";
@@ -174,6 +174,10 @@ fn actors(service: &ServiceRef<InspectMessage>) -> Vec<Route> {
                 },
                 |page| Ok(live(&page)),
             ),
+        reading(Route::get("/v1/inspect/protocols"))
+            .summary("Services by protocol with their counters")
+            .returns::<Vec<ProtocolView>>(200)
+            .ask(service, |_| Ok(GetProtocols), |protocols| Ok(live(&protocols))),
         reading(Route::get("/v1/inspect/kinds"))
             .summary("Kinds of messages with their timings")
             .returns::<Vec<KindView>>(200)

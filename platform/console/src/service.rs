@@ -19,7 +19,7 @@ use crate::permissions::PAYLOAD_READ;
 use crate::taps::TapBook;
 use crate::views::{
     ActorPage, ActorSummary, ActorsView, CrashSummary, CrashView, DeadLetterView, KindView,
-    NodeView, RecordView, Times, TreeBranch, TreeView,
+    NodeView, ProtocolView, RecordView, Times, TreeBranch, TreeView,
 };
 
 const TREE_NODES_MAX: u32 = 500;
@@ -117,6 +117,10 @@ impl Inspector {
                 .map(|crash| CrashSummary::new(&crash, &times))
                 .collect(),
         })
+    }
+
+    fn protocols(&self) -> Vec<ProtocolView> {
+        self.setup.system.protocols().into_iter().map(ProtocolView::from).collect()
     }
 
     fn kinds(&self) -> Vec<KindView> {
@@ -248,6 +252,7 @@ impl Service for Inspector {
             InspectMessage::GetTree(query) => ctx.reply(query, self.tree(query)?),
             InspectMessage::GetTop(query) => ctx.reply(query, self.top(query)?),
             InspectMessage::GetActor(query) => ctx.reply(query, self.actor(query)?),
+            InspectMessage::GetProtocols(query) => ctx.reply(query, self.protocols()),
             InspectMessage::GetKinds(query) => ctx.reply(query, self.kinds()),
             InspectMessage::ListCrashes(query) => ctx.reply(query, self.crashes(query)?),
             InspectMessage::GetCrash(query) if query.payload => {

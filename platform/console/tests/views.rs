@@ -102,6 +102,13 @@ async fn an_actor_is_shown_with_its_messages_and_crashes() {
     let failure = reader.get("/v1/inspect/actors/test/root/gone").await.unwrap_err();
     assert_eq!((failure.kind(), failure.code()), (FailureKind::NotFound, "console.actor.unknown"));
 
+    let protocols = reader.get("/v1/inspect/protocols").await.unwrap();
+    let work =
+        protocols.as_array().unwrap().iter().find(|each| each["protocol"] == "work").unwrap();
+    assert_eq!(
+        (&work["services"], &work["received"], &work["crashes"]),
+        (&json!(1), &json!(3), &json!(1))
+    );
     let kinds = reader.get("/v1/inspect/kinds").await.unwrap();
     let work = kinds.as_array().unwrap().iter().find(|kind| kind["kind"] == "Work").unwrap();
     assert_eq!((&work["protocol"], &work["handling"]["count"]), (&json!("work"), &json!(3)));

@@ -10,7 +10,7 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 use serde::{Deserialize, Serialize};
-use troupe_actors::{Context, Handled, Lent, Service, System};
+use troupe_actors::{Context, Handled, Lent, ProtocolSummary, Service, System};
 
 use crate::error::TelemetryError;
 use crate::process;
@@ -67,10 +67,30 @@ impl Metrics {
     }
 }
 
+/// Figures of the actor system. Labels are protocols, of which there are few; never actors.
 fn measure_actors(system: &System) {
     ::metrics::gauge!("troupe_actors").set(count(system.actor_count() as u64));
     ::metrics::counter!("troupe_actor_crashes_total").absolute(system.crash_count());
     ::metrics::counter!("troupe_dead_letters_total").absolute(system.dead_letter_count());
+    for ProtocolSummary { protocol, services, counts, depth_max } in system.protocols() {
+        let labels = [("protocol", protocol)];
+        ::metrics::gauge!("troupe_services", &labels).set(count(services));
+        ::metrics::gauge!("troupe_mailbox_depth", &labels).set(count(counts.depth));
+        ::metrics::gauge!("troupe_mailbox_depth_max", &labels).set(count(depth_max));
+        let oldest_seconds = count(counts.oldest_ms) / 1000.0;
+        ::metrics::gauge!("troupe_mailbox_oldest_seconds", &labels).set(oldest_seconds);
+        for (outcome, messages) in [
+            ("handled", counts.handled),
+            ("failed", counts.failed),
+            ("expired", counts.expired),
+            ("shed", counts.shed),
+            ("crashed", counts.crashes),
+            ("dead", counts.dead),
+        ] {
+            let labels = [("protocol", labels[0].1.clone()), ("outcome", outcome.to_owned())];
+            ::metrics::counter!("troupe_messages_total", &labels).absolute(messages);
+        }
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts stay far below 2^53")]

@@ -46,6 +46,9 @@ async fn errors_are_passed_on_once_and_counted_and_metrics_are_shown() {
         "troupe_request_seconds_bucket{le=\"0.005\"} 1",
         "troupe_body_bytes_bucket{le=\"8192\"} 1",
         "troupe_actor_crashes_total 0",
+        "troupe_services{protocol=\"telemetry.health\"} 1",
+        "troupe_mailbox_depth{protocol=\"telemetry.errors\"} 0",
+        "troupe_messages_total{protocol=\"telemetry.errors\",outcome=\"handled\"} 3",
     ] {
         assert!(text.lines().any(|shown| shown == line), "no `{line}` in\n{text}");
     }

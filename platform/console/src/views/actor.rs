@@ -1,7 +1,7 @@
 //! Actors: one, the tree, the leaders of a list, and the kinds of their messages.
 
 use serde::{Deserialize, Serialize};
-use troupe_actors::{ActorView, KindSummary, Latency, SortKey, TreeNode};
+use troupe_actors::{ActorView, KindSummary, Latency, ProtocolSummary, SortKey, TreeNode};
 use troupe_kernel::clock::Timestamp;
 use utoipa::ToSchema;
 
@@ -212,6 +212,55 @@ impl From<Latency> for LatencyView {
     fn from(latency: Latency) -> Self {
         let Latency { count, p50_nanos, p99_nanos, max_nanos } = latency;
         Self { count, p50_nanos, p99_nanos, max_nanos }
+    }
+}
+
+/// All services of one protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProtocolView {
+    /// The protocol.
+    pub protocol: String,
+    /// Services that live; the workers of a pool count as one.
+    pub services: u64,
+    /// Messages accepted.
+    pub received: u64,
+    /// Messages handled.
+    pub handled: u64,
+    /// Messages whose handler answered a failure.
+    pub failed: u64,
+    /// Messages dropped because their deadline had passed.
+    pub expired: u64,
+    /// Messages refused because a mailbox was full.
+    pub shed: u64,
+    /// Messages whose handler panicked.
+    pub crashes: u64,
+    /// Messages that became dead letters.
+    pub dead: u64,
+    /// Messages that wait at all of them.
+    pub depth: u64,
+    /// Messages that wait at the one where most do.
+    pub depth_max: u64,
+    /// Age of the oldest waiting message that is timed, in milliseconds.
+    pub oldest_ms: u64,
+}
+
+impl From<ProtocolSummary> for ProtocolView {
+    fn from(summary: ProtocolSummary) -> Self {
+        let ProtocolSummary { protocol, services, counts, depth_max } = summary;
+        Self {
+            protocol,
+            services,
+            received: counts.received,
+            handled: counts.handled,
+            failed: counts.failed,
+            expired: counts.expired,
+            shed: counts.shed,
+            crashes: counts.crashes,
+            dead: counts.dead,
+            depth: counts.depth,
+            depth_max,
+            oldest_ms: counts.oldest_ms,
+        }
     }
 }
 

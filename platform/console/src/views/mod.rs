@@ -9,8 +9,8 @@ use troupe_actors::Moment;
 use troupe_kernel::clock::{Clock, Timestamp};
 
 pub use actor::{
-    ActorPage, ActorSummary, ActorsView, KindView, LatencyView, NodeView, SortBy, TreeBranch,
-    TreeView,
+    ActorPage, ActorSummary, ActorsView, KindView, LatencyView, NodeView, ProtocolView, SortBy,
+    TreeBranch, TreeView,
 };
 pub use message::{
     CrashSummary, CrashView, DeadLetterView, HeaderView, RecordView, TapRecords, TapView,
