@@ -1,6 +1,5 @@
 //! A small service that does what each test asks of it.
 
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
