@@ -1,1 +1,152 @@
 //! The HTTP edge: listeners, gates and the translation between requests and messages.
+//!
+//! A request is read by its connection, becomes a [`Passage`] and travels as one envelope through
+//! sharded gate actors (address limit, authentication, authorization, principal limit) to the last
+//! one, which translates it into a message of its service. The service's reply returns straight to
+//! the connection. Load is shed at the first full mailbox.
+//!
+//! The edge knows no service: routes, authenticator and authorizer come in from the composition.
+
+mod config;
+mod front;
+mod gates;
+pub mod http;
+mod observe;
+mod openapi;
+mod server;
+mod table;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use troupe_actors::{ChildSpec, Failure, Scope, ServiceRef, Spec, Strategy, Supervisor, System};
+use troupe_kernel::clock::SharedClock;
+use troupe_kernel::{
+    Authenticator, Authorizer, Catalog, ConfigSection as _, HeaderValue, InitFault, Invalidations,
+    Route,
+};
+use troupe_telemetry::Health;
+
+pub use config::{CorsConfig, EdgeConfig, MetricsAccess, RateConfig, TlsConfig, TokenCacheConfig};
+pub use front::RenderMetrics;
+pub use server::Drained;
+
+use front::{Document, Front, Operations};
+use gates::GateNeeds;
+use observe::Observer;
+use server::{Drain, GetAddress, Listener, ListenerMessage, ListenerParts};
+use table::Table;
+
+/// What the edge is made of.
+pub struct EdgeParts {
+    /// The actor system.
+    pub system: System,
+    /// The section `edge`.
+    pub config: EdgeConfig,
+    /// Version of the API's description.
+    pub version: String,
+    /// All routes.
+    pub routes: Vec<Route>,
+    /// All permissions.
+    pub catalog: Arc<Catalog>,
+    /// Checks credentials.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// Resolves permissions.
+    pub authorizer: Arc<dyn Authorizer>,
+    /// Says what is revoked.
+    pub invalidations: Invalidations,
+    /// Answers the probes.
+    pub health: Health,
+    /// Answers `/metrics`.
+    pub metrics: RenderMetrics,
+    /// The clock.
+    pub clock: SharedClock,
+}
+
+/// A handle on the edge of a node.
+#[derive(Clone)]
+pub struct Edge {
+    listener: ServiceRef<ListenerMessage>,
+    drain_timeout: Duration,
+}
+
+/// An orderly end may take this much longer than its deadline.
+const GRACE: Duration = Duration::from_secs(5);
+
+impl Edge {
+    /// Builds the edge; the specification starts it, after the services that it asks.
+    ///
+    /// # Errors
+    /// Routes that cannot be served as they are declared, all at once.
+    pub fn build(parts: EdgeParts) -> Result<(Self, ChildSpec), Vec<InitFault>> {
+        let (system, config) = (&parts.system, &parts.config);
+        let faults = config.validate();
+        if !faults.is_empty() {
+            let fault =
+                |fault: &troupe_kernel::ConfigFault| InitFault::new(fault.to_string()).of("edge");
+            return Err(faults.iter().map(fault).collect());
+        }
+        let table = Arc::new(Table::new(parts.routes, &parts.catalog, config)?);
+        let (gates, gates_spec) = gates::build(&GateNeeds {
+            system,
+            config,
+            table: &table,
+            clock: &parts.clock,
+            authenticator: &parts.authenticator,
+            authorizer: &parts.authorizer,
+            invalidations: &parts.invalidations,
+        });
+        let operations = Operations {
+            health: parts.health,
+            metrics: parts.metrics,
+            metrics_access: config.metrics,
+            docs: config.docs,
+            openapi: Document::new(openapi::document(&table, &parts.version)),
+        };
+        let front = Arc::new(Front {
+            observer: Observer::new(&table),
+            cors: crate::http::cors::Cors::new(config.cors.clone()),
+            proxies: config.trusted_proxies.clone(),
+            hsts: HeaderValue::from_str(&config.hsts).ok().filter(|value| !value.is_empty()),
+            draining: AtomicBool::new(false),
+            clock: parts.clock,
+            table,
+            gates,
+            operations,
+        });
+        let router = front::router(&front)?;
+        let drain_timeout = config.drain_timeout;
+        let config = Arc::new(config.clone());
+        let listener_parts = Arc::new(ListenerParts { config, front, router });
+        let (listener, listener_spec) =
+            Spec::new(system, "listener", move || Listener::new(listener_parts.clone()))
+                .capacity(64)
+                .build();
+        let spec = Supervisor::new(system, "edge")
+            .strategy(Strategy::OneForOne)
+            .child(gates_spec)
+            .child(listener_spec)
+            .into_spec();
+        Ok((Self { listener, drain_timeout }, spec))
+    }
+
+    /// The address it listens on, which tells the port when the configuration leaves it open.
+    ///
+    /// # Errors
+    /// When the edge is not started.
+    pub async fn address(&self) -> Result<SocketAddr, Failure> {
+        self.listener.ask(&Scope::system("edge.address", GRACE), GetAddress).await
+    }
+
+    /// Stops taking connections and waits for the requests at work, at most `edge.drain_timeout`.
+    /// Call it before the tree is shut down: what is still at work then is cut off.
+    ///
+    /// # Errors
+    /// When the edge is not started.
+    pub async fn drain(&self) -> Result<Drained, Failure> {
+        let within = self.drain_timeout;
+        self.listener.ask(&Scope::system("edge.drain", within + GRACE), Drain { within }).await
+    }
+}

@@ -139,7 +139,7 @@ pub enum Credential {
 }
 
 /// Who a credential belongs to and until when it is good.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authenticated {
     /// Who it is; its permissions are still empty.
     pub principal: Principal,

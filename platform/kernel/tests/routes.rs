@@ -88,7 +88,8 @@ async fn travel(route: &Route, number: &str) -> Result<HttpResponse, Failure> {
     route.target().deliver(&request(&scope, number), port);
     let delivered = response.await;
     if delivered.response.as_ref().map_err(Failure::kind) != Err(FailureKind::Crashed) {
-        assert!(delivered.trailers.replayed, "the trailers come back with the answer");
+        let origin = delivered.origin.expect("the origin comes back with the answer");
+        assert!(origin.trailers.replayed);
     }
     delivered.response
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use troupe_actors::{Failure, Pending, ReplyPort, Request, Scope, ServiceRef, Trailers};
+use troupe_actors::{Failure, Origin, Pending, ReplyPort, Request, Scope, ServiceRef};
 
 use crate::http::{HttpRequest, HttpResponse};
 use crate::ports::BoxFuture;
@@ -16,8 +16,9 @@ use crate::ports::BoxFuture;
 pub struct Delivered {
     /// The response made of the reply, or why there is none.
     pub response: Result<HttpResponse, Failure>,
-    /// What the stations on the way added.
-    pub trailers: Trailers,
+    /// The origin as the last station left it: its principal, and the trailers for the caller.
+    /// None when the request was lost in a crash or at its deadline.
+    pub origin: Option<Arc<Origin>>,
 }
 
 /// A route's service with its types erased.
@@ -51,10 +52,9 @@ where
         let respond = self.respond.clone();
         let response = Box::pin(async move {
             let answer = pending.await;
-            let trailers = answer.origin.as_ref().map(|origin| origin.trailers.clone());
             Delivered {
                 response: answer.result.and_then(|reply| respond(reply)),
-                trailers: trailers.unwrap_or_default(),
+                origin: answer.origin,
             }
         });
         (port, response)

@@ -1,0 +1,174 @@
+//! Answers a request: sends it through the gates to its service and waits for what comes back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts as _, RawPathParams};
+use http::request::Parts;
+use http::{Method, StatusCode, header};
+use troupe_actors::{Moment, Origin, Scope};
+use troupe_kernel::{Failure, FailureKind, HttpRequest, HttpResponse, Problem};
+
+use super::routing::{PathEntry, Spot};
+use super::{Answered, Exchange, Front, Outcome, body};
+use crate::gates::Passage;
+use crate::http::idempotency;
+use crate::table::Entry;
+
+impl Front {
+    pub(super) async fn answer(
+        &self,
+        spot: &Spot,
+        exchange: &Exchange,
+        parts: Parts,
+        body: Body,
+    ) -> Answered {
+        match spot {
+            Spot::Path(path) => self.at_path(path, exchange, parts, body).await,
+            Spot::Own(operation) => match parts.method {
+                Method::GET | Method::HEAD => {
+                    Answered::new(self.operations.answer(*operation, exchange))
+                }
+                _ => method_not_allowed("GET, HEAD", exchange),
+            },
+            Spot::Nowhere => {
+                let failure = Failure::not_found(
+                    "edge.path.unknown",
+                    "there is nothing at this path; /docs lists what there is",
+                );
+                Answered::failed(&failure, exchange)
+            }
+        }
+    }
+
+    async fn at_path(
+        &self,
+        path: &PathEntry,
+        exchange: &Exchange,
+        parts: Parts,
+        body: Body,
+    ) -> Answered {
+        if parts.method == Method::OPTIONS {
+            let preflight = self.cors.preflight(&parts.method, &parts.headers, &path.allow);
+            return Answered::new(preflight.unwrap_or_else(|| {
+                HttpResponse::new(StatusCode::NO_CONTENT).header(header::ALLOW, &path.allow)
+            }));
+        }
+        let Some(number) = path.route(&parts.method) else {
+            return method_not_allowed(&path.allow, exchange);
+        };
+        let entry = self.table.get(number);
+        let mut answered = match self.ask(number, entry, exchange, parts, body).await {
+            Ok(answered) | Err(answered) => answered,
+        };
+        answered.outcome.route = Some(number);
+        answered
+    }
+
+    /// Reads the request, opens a reply slot for its route and sends it to the first gate.
+    async fn ask(
+        &self,
+        number: u32,
+        entry: &Entry,
+        exchange: &Exchange,
+        mut parts: Parts,
+        body: Body,
+    ) -> Result<Answered, Answered> {
+        let refuse = |failure: Failure| Answered::failed(&failure, exchange);
+        let parameters = parameters(&mut parts).await.map_err(refuse)?;
+        let key = idempotency::read(&parts.method, &parts.headers).map_err(refuse)?;
+        let body =
+            body::read(body, &parts.headers, entry.body_bytes_max, entry.timeout, exchange).await?;
+
+        let mut origin = Origin::new(exchange.request);
+        origin.trace = exchange.trace.trace;
+        origin.span = exchange.trace.span;
+        origin.address = Some(exchange.caller.to_string());
+        origin.idempotency = key.map(|key| {
+            let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+            idempotency::fingerprint(key, &parts.method, target, &body)
+        });
+        let left = entry.timeout.saturating_sub(Moment::now().since(exchange.began));
+        let scope = Scope::root(left.max(Duration::from_millis(1)), origin)
+            .with_priority(entry.route.priority());
+
+        let request = HttpRequest {
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            method: parts.method,
+            parameters,
+            headers: parts.headers,
+            body,
+            peer: exchange.caller,
+            scope: Scope::bare(Duration::ZERO),
+        };
+        let (port, response) = entry.route.target().open(&scope);
+        let passage = Passage { route: number, request: Box::new(request) };
+        let gate = self.gates.of(&passage, &scope).clone();
+        gate.send(&scope, passage.into(), port);
+        drop(scope);
+        let delivered = response.await;
+
+        let mut answered = match &delivered.response {
+            Ok(_) => Answered::new(HttpResponse::no_content()),
+            Err(failure) => Answered::failed(failure, exchange),
+        };
+        if let Ok(response) = delivered.response {
+            answered.response = response;
+        }
+        if let Some(origin) = delivered.origin {
+            note_origin(&origin, &mut answered);
+        }
+        Ok(answered)
+    }
+}
+
+/// Takes over what the stations left: the principal for the log, the trailers for the caller.
+fn note_origin(origin: &Arc<Origin>, answered: &mut Answered) {
+    let Outcome { subject, tenant, .. } = &mut answered.outcome;
+    if let Some(principal) = &origin.principal {
+        *subject = Some(principal.subject);
+        *tenant = principal.tenant;
+    }
+    if let Some(rate) = &origin.trailers.rate {
+        crate::http::limits::report(rate, &mut answered.response.headers);
+    }
+    if origin.trailers.replayed {
+        answered.response.headers.insert(
+            header::HeaderName::from_static("idempotency-replayed"),
+            header::HeaderValue::from_static("true"),
+        );
+    }
+}
+
+/// The parameters of the path, decoded.
+async fn parameters(parts: &mut Parts) -> Result<Vec<(String, String)>, Failure> {
+    let malformed = || {
+        Failure::new(
+            FailureKind::Malformed,
+            "edge.path.malformed",
+            "the path is not percent-encoded UTF-8 without NUL characters",
+        )
+    };
+    let raw = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| malformed())?;
+    let mut parameters = Vec::new();
+    for (name, value) in &raw {
+        if value.contains('\0') {
+            return Err(malformed());
+        }
+        parameters.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(parameters)
+}
+
+fn method_not_allowed(allow: &str, exchange: &Exchange) -> Answered {
+    let problem = Problem::new(
+        405,
+        "edge.method.not_allowed",
+        format!("this path takes {allow}; see the Allow field"),
+    );
+    let mut answered = Answered::problem(problem, exchange);
+    answered.response = answered.response.header(header::ALLOW, allow);
+    answered
+}

@@ -1,0 +1,127 @@
+//! The front: what happens to a request between its head and the gates, and to the answer between
+//! the service and the socket.
+//!
+//! One pass does it all (ids, trace, CORS, routing, limits, problem documents, log line, metrics):
+//! layers that wrap each other cost more than the work.
+
+mod answer;
+mod answered;
+mod body;
+mod finish;
+mod operations;
+mod routing;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::body::Body;
+use axum::http::{Request, Response};
+use futures_util::FutureExt as _;
+use troupe_actors::Moment;
+use troupe_kernel::clock::SharedClock;
+use troupe_kernel::{Failure, HeaderMap, Uuid, new_id};
+
+use crate::gates::{RateMessage, Stage};
+use crate::http::cors::Cors;
+use crate::http::forwarded::{self, Network};
+use crate::http::trace::TraceParent;
+use crate::observe::{Observer, Seen};
+use crate::table::Table;
+
+pub(crate) use answered::{Answered, Outcome};
+pub use operations::RenderMetrics;
+pub(crate) use operations::{Document, Operation, Operations};
+pub(crate) use routing::Spot;
+pub(crate) use routing::router;
+
+/// What every request needs.
+pub(crate) struct Front {
+    pub(crate) table: Arc<Table>,
+    pub(crate) gates: Stage<RateMessage>,
+    pub(crate) clock: SharedClock,
+    pub(crate) cors: Cors,
+    pub(crate) proxies: Vec<Network>,
+    pub(crate) hsts: Option<http::HeaderValue>,
+    pub(crate) operations: Operations,
+    pub(crate) observer: Observer,
+    /// The node is stopping: connections are not kept.
+    pub(crate) draining: AtomicBool,
+}
+
+/// The address at the other end of the connection, put to the request by the connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// A request at the front: who asks, under which ids, since when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Exchange {
+    pub(crate) request: Uuid,
+    /// The trace and our own span in it.
+    pub(crate) trace: TraceParent,
+    pub(crate) caller: IpAddr,
+    pub(crate) began: Moment,
+}
+
+impl Front {
+    /// Answers one request. It never panics: what goes wrong becomes a problem document.
+    pub(crate) async fn serve(
+        self: Arc<Self>,
+        spot: Spot,
+        request: Request<Body>,
+    ) -> Response<Body> {
+        let _in_flight = self.observer.enter();
+        let (parts, body) = request.into_parts();
+        let exchange = self.exchange(&parts);
+        let method = parts.method.clone();
+        let path = parts.uri.path().to_owned();
+        let asked = finish::asked(&parts.headers);
+        let answering = self.answer(&spot, &exchange, parts, body);
+        let caught = std::panic::AssertUnwindSafe(answering).catch_unwind().await;
+        let mut answered = caught.unwrap_or_else(|_| {
+            tracing::error!(request_id = %exchange.request, path, "answering a request panicked");
+            Answered::failed(&crashed(), &exchange)
+        });
+        finish::finish(&self, &method, &asked, &exchange, &mut answered);
+        let seen = Seen { method: &method, path: &path, spot: &spot, exchange: &exchange };
+        self.observer.observe(&self.table, &seen, &answered);
+        finish::into_response(&method, answered.response)
+    }
+
+    fn exchange(&self, parts: &http::request::Parts) -> Exchange {
+        let unknown = IpAddr::from([0, 0, 0, 0]);
+        let peer = parts.extensions.get::<Peer>().map_or(unknown, |peer| peer.0);
+        let request = request_id(&parts.headers).unwrap_or_else(|| new_id(&*self.clock));
+        let given = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
+        let given = given.and_then(TraceParent::parse);
+        // A span id must not be zero; the random half of an id is not.
+        let span = new_id(&*self.clock).as_u64_pair().1;
+        let trace = match given {
+            Some(parent) => TraceParent { span, ..parent },
+            None => TraceParent { trace: new_id(&*self.clock).as_u128(), span, sampled: true },
+        };
+        Exchange {
+            request,
+            trace,
+            caller: forwarded::caller(peer, &parts.headers, &self.proxies),
+            began: Moment::now(),
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// The id that the caller gave the request, if it is one.
+fn request_id(headers: &HeaderMap) -> Option<Uuid> {
+    let text = headers.get("x-request-id")?.to_str().ok()?;
+    troupe_kernel::ids::parse(text).ok().filter(|id| !id.is_nil())
+}
+
+fn crashed() -> Failure {
+    Failure::internal(
+        "edge.answer.crashed",
+        "an error on our side; send us the request id and we can find it",
+    )
+}

@@ -1,0 +1,392 @@
+//! The authentication gate: says who asks, from a cache of verified credentials.
+//!
+//! The cache's key is the whole credential; an entry lives until the credential's own expiry and at
+//! most a minute. A credential that is not cached is verified beside the mailbox, so that one
+//! verification never holds up the shard, and the requests that bring the same one wait together.
+//! A revocation empties the entries it concerns before it is acknowledged; a verification that was
+//! under way meanwhile is done again.
+//!
+//! Mailbox: `edge.mailbox`. Restart: permanent. A crash loses the cache, which fills again, and
+//! fails the requests that wait for a verification.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header;
+use serde::{Deserialize, Serialize};
+use troupe_actors::{Context, Failure, Handled, Lent, Moment, Principal, Scope, Service};
+use troupe_kernel::clock::{SharedClock, Timestamp};
+use troupe_kernel::{Authenticated, Authenticator, Credential, HeaderMap, Secret, Uuid};
+
+use super::authz::AuthzMessage;
+use super::flights::{Flights, Joined, LOOK_UP_WITHIN, Waiting};
+use super::generations::Generations;
+use super::passage::{Passage, Stage};
+use crate::table::{Required, Table};
+
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// A verification that revocations keep overtaking is done at most so often.
+const ATTEMPTS_MAX: u8 = 3;
+/// Revocations that are remembered for verifications under way.
+const RECENT_MAX: usize = 1024;
+
+/// A verification has come back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Verified {
+    ticket: u64,
+    result: Result<Authenticated, Failure>,
+}
+
+/// The tokens of a session, or of a subject, are no longer good.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Forget {
+    pub(crate) what: Revoked,
+}
+
+/// Whose tokens are no longer good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Revoked {
+    Session(Uuid),
+    Subject(Uuid),
+    /// So many that nobody knows any more.
+    Anybody,
+}
+
+impl Revoked {
+    fn concerns(self, principal: &Principal) -> bool {
+        match self {
+            Self::Session(session) => principal.session == Some(session),
+            Self::Subject(subject) => principal.subject == subject,
+            Self::Anybody => true,
+        }
+    }
+}
+
+/// Time to forget what has expired.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Tidy;
+
+troupe_actors::protocol! {
+    /// What the authentication gate understands.
+    pub enum AuthMessage("edge.auth", 1) redact ["headers", "body", "query"] {
+        /// Says who asks and lets the request pass.
+        Passage,
+        /// A verification has come back.
+        Verified,
+        /// Forgets credentials.
+        Forget => (),
+        /// Forgets what has expired.
+        Tidy,
+    }
+}
+
+struct Known {
+    principal: Arc<Principal>,
+    until: Timestamp,
+}
+
+pub(crate) struct AuthParts {
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) clock: SharedClock,
+    pub(crate) table: Arc<Table>,
+    pub(crate) next: Stage<AuthzMessage>,
+    pub(crate) entries_max: usize,
+    pub(crate) ttl: Duration,
+}
+
+pub(crate) struct AuthGate {
+    parts: AuthParts,
+    known: Generations<Box<[u8]>, Known>,
+    flights: Flights<Box<[u8]>>,
+    /// Counts revocations, so that a verification knows whether one overtook it.
+    revision: u64,
+    recent: Vec<(u64, Revoked)>,
+}
+
+impl AuthGate {
+    pub(crate) fn new(parts: AuthParts) -> Self {
+        Self {
+            known: Generations::new(parts.entries_max),
+            flights: Flights::new(),
+            revision: 0,
+            recent: Vec::new(),
+            parts,
+        }
+    }
+
+    /// Lets a request pass whose credential is known or that needs none; otherwise it waits.
+    fn pass(&mut self, mut passage: Passage, ctx: &mut Context<AuthMessage>) -> Handled {
+        let Some((key, credential)) = credential(&passage.request.headers)? else {
+            if self.parts.table.get(passage.route).required != Required::Public {
+                return Err(missing());
+            }
+            let next = self.parts.next.of(&passage, ctx.scope()).clone();
+            return ctx.forward(&next, passage);
+        };
+        // From here on nobody needs the secret: services never see it.
+        passage.request.headers.remove(header::AUTHORIZATION);
+        passage.request.headers.remove("x-api-key");
+        let now = self.parts.clock.now();
+        if let Some(known) = self.known.get_mut(&*key) {
+            if now < known.until {
+                metrics::counter!("troupe_edge_tokens_total", "cache" => "hit").increment(1);
+                ctx.scope_mut().origin_mut().principal = Some(known.principal.clone());
+                let next = self.parts.next.of(&passage, ctx.scope()).clone();
+                return ctx.forward(&next, passage);
+            }
+            self.known.remove(&*key);
+        }
+        metrics::counter!("troupe_edge_tokens_total", "cache" => "miss").increment(1);
+        let Some(port) = ctx.take_port() else { return Ok(()) };
+        let scope = ctx.scope().clone();
+        let waiting = Waiting { passage, scope: scope.clone(), port };
+        match self.flights.join(key, waiting, self.revision) {
+            Joined::Begin(ticket) => self.verify(ticket, credential, &scope, ctx),
+            Joined::Waits | Joined::Refused => Ok(()),
+        }
+    }
+
+    /// Begins a verification beside the mailbox.
+    fn verify(
+        &mut self,
+        ticket: u64,
+        credential: Credential,
+        scope: &Scope,
+        ctx: &mut Context<AuthMessage>,
+    ) -> Handled {
+        let authenticator = self.parts.authenticator.clone();
+        let scope = scope.detached(LOOK_UP_WITHIN);
+        let begun = ctx.run(async move {
+            let verifying = authenticator.authenticate(credential, &scope);
+            let result = match tokio::time::timeout(LOOK_UP_WITHIN, verifying).await {
+                Ok(result) => result,
+                Err(_) => Err(Failure::unavailable(
+                    "edge.auth.slow",
+                    "the credential could not be checked in time; try again",
+                )),
+            };
+            Some(Verified { ticket, result }.into())
+        });
+        if let Err(failure) = begun
+            && let Some(flight) = self.flights.land(ticket)
+        {
+            for waiting in flight.waiting {
+                waiting.fail(failure.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// A verification has come back: remembers its result and lets go who waited for it.
+    fn verified(&mut self, verified: Verified, ctx: &mut Context<AuthMessage>) -> Handled {
+        let Some(flight) = self.flights.land(verified.ticket) else { return Ok(()) };
+        let now = self.parts.clock.now();
+        let principal = match verified.result {
+            Ok(authenticated) if authenticated.expires > now => {
+                let overtaken = self.recent.iter().any(|(revision, revoked)| {
+                    *revision > flight.revision && revoked.concerns(&authenticated.principal)
+                });
+                if overtaken && flight.attempts < ATTEMPTS_MAX {
+                    let credential = credential_of(&flight.key);
+                    let scope = flight.waiting.first().map(|waiting| waiting.scope.clone());
+                    let scope = scope.unwrap_or_else(|| ctx.scope().clone());
+                    let ticket = self.flights.again(flight, self.revision);
+                    return self.verify(ticket, credential, &scope, ctx);
+                }
+                if overtaken { Err(revoked()) } else { Ok(authenticated) }
+            }
+            Ok(_) => Err(expired()),
+            Err(failure) => Err(failure),
+        };
+        match principal {
+            Ok(Authenticated { principal, expires }) => {
+                let principal = Arc::new(principal);
+                let until = expires.min(now.plus(self.parts.ttl));
+                self.known.insert(flight.key, Known { principal: principal.clone(), until });
+                for mut waiting in flight.waiting {
+                    waiting.scope.origin_mut().principal = Some(principal.clone());
+                    waiting.pass(&self.parts.next);
+                }
+            }
+            Err(failure) => {
+                for waiting in flight.waiting {
+                    waiting.fail(failure.clone());
+                }
+            }
+        }
+        if self.flights.is_empty() {
+            self.recent.clear();
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, what: Revoked) {
+        self.known.retain(|_, known| !what.concerns(&known.principal));
+        if self.flights.is_empty() {
+            return;
+        }
+        self.revision += 1;
+        if self.recent.len() >= RECENT_MAX {
+            self.recent.clear();
+            self.recent.push((self.revision, Revoked::Anybody));
+            return;
+        }
+        self.recent.push((self.revision, what));
+    }
+
+    fn tidy(&mut self) {
+        let now = self.parts.clock.now();
+        self.known.retain(|_, known| known.until > now);
+        self.flights.sweep(Moment::now());
+        metrics::gauge!("troupe_edge_tokens_known").set(len_as_f64(self.known.len()));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count of entries is far below 2^52")]
+pub(super) fn len_as_f64(len: usize) -> f64 {
+    len as f64
+}
+
+impl Service for AuthGate {
+    type Message = AuthMessage;
+
+    async fn start(&mut self, ctx: &mut Context<AuthMessage>) -> Handled {
+        ctx.every(SWEEP_EVERY, || Tidy.into())
+    }
+
+    async fn handle(
+        &mut self,
+        message: &mut Lent<AuthMessage>,
+        ctx: &mut Context<AuthMessage>,
+    ) -> Handled {
+        if let AuthMessage::Forget(forget) = &**message {
+            self.forget(forget.what);
+            return ctx.reply(forget, ());
+        }
+        match message.take() {
+            AuthMessage::Passage(passage) => self.pass(passage, ctx),
+            AuthMessage::Verified(verified) => self.verified(verified, ctx),
+            AuthMessage::Tidy(_) => {
+                self.tidy();
+                Ok(())
+            }
+            other @ AuthMessage::Forget(_) => Err(super::misrouted(&other)),
+        }
+    }
+}
+
+const BEARER: u8 = b'B';
+const API_KEY: u8 = b'K';
+
+/// The credential of a request with the key under which it is remembered: its kind and all of its
+/// bytes.
+fn credential(headers: &HeaderMap) -> Result<Option<(Box<[u8]>, Credential)>, Failure> {
+    let authorization = single(headers, header::AUTHORIZATION.as_str())?;
+    let api_key = single(headers, "x-api-key")?;
+    let (kind, token) = match (authorization, api_key) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => {
+            return Err(faulty("send either Authorization or X-Api-Key, not both"));
+        }
+        (None, Some(key)) => (API_KEY, key),
+        (Some(field), None) => {
+            let (scheme, token) = field.split_once(' ').unwrap_or((field, ""));
+            match scheme.to_ascii_lowercase().as_str() {
+                "bearer" => (BEARER, token.trim()),
+                "apikey" => (API_KEY, token.trim()),
+                _ => return Err(faulty("use Authorization: Bearer TOKEN or ApiKey KEY")),
+            }
+        }
+    };
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(faulty("the credential is empty or has characters that none has"));
+    }
+    let mut key = Vec::with_capacity(token.len() + 1);
+    key.push(kind);
+    key.extend_from_slice(token.as_bytes());
+    let key = key.into_boxed_slice();
+    let credential = credential_of(&key);
+    Ok(Some((key, credential)))
+}
+
+/// The credential behind a key of the cache.
+fn credential_of(key: &[u8]) -> Credential {
+    let token = key.get(1..).unwrap_or_default();
+    let secret = Secret::new(String::from_utf8_lossy(token));
+    if key.first() == Some(&API_KEY) {
+        Credential::ApiKey(secret)
+    } else {
+        Credential::Bearer(secret)
+    }
+}
+
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Failure> {
+    let mut fields = headers.get_all(name).iter();
+    let Some(field) = fields.next() else { return Ok(None) };
+    if fields.next().is_some() {
+        return Err(faulty("send one credential"));
+    }
+    field.to_str().map(|text| Some(text.trim())).map_err(|_| faulty("the credential is not text"))
+}
+
+fn faulty(detail: &'static str) -> Failure {
+    Failure::unauthenticated("edge.credential.malformed", detail)
+}
+
+fn missing() -> Failure {
+    Failure::unauthenticated(
+        "edge.credential.missing",
+        "sign in and send the access token as Authorization: Bearer TOKEN",
+    )
+}
+
+fn expired() -> Failure {
+    Failure::unauthenticated("edge.credential.expired", "the token has expired; get a new one")
+}
+
+fn revoked() -> Failure {
+    Failure::unauthenticated("edge.credential.revoked", "the session was ended; sign in again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(fields: &[(&'static str, &'static str)]) -> Result<Option<(u8, String)>, String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, http::HeaderValue::from_static(value));
+        }
+        match credential(&headers) {
+            Ok(None) => Ok(None),
+            Ok(Some((key, Credential::Bearer(secret) | Credential::ApiKey(secret)))) => {
+                Ok(Some((key[0], secret.expose().to_owned())))
+            }
+            Err(failure) => Err(failure.code().to_owned()),
+        }
+    }
+
+    #[test]
+    fn credentials_are_read_from_their_fields() {
+        assert_eq!(read(&[]), Ok(None));
+        let token = |kind, text: &str| Ok(Some((kind, text.to_owned())));
+        assert_eq!(read(&[("authorization", "Bearer a.b.c")]), token(BEARER, "a.b.c"));
+        assert_eq!(read(&[("authorization", "bearer  a.b.c ")]), token(BEARER, "a.b.c"));
+        assert_eq!(read(&[("authorization", "ApiKey tk_1")]), token(API_KEY, "tk_1"));
+        assert_eq!(read(&[("x-api-key", "tk_1")]), token(API_KEY, "tk_1"));
+    }
+
+    #[test]
+    fn faulty_credentials_are_refused() {
+        for fields in [
+            &[("authorization", "Basic YTpi")][..],
+            &[("authorization", "Bearer")],
+            &[("authorization", "Bearer a b")],
+            &[("authorization", "Bearer a"), ("authorization", "Bearer b")],
+            &[("authorization", "Bearer a"), ("x-api-key", "b")],
+            &[("x-api-key", "")],
+        ] {
+            assert_eq!(read(fields), Err("edge.credential.malformed".to_owned()), "{fields:?}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The gates: sharded actors that a request passes on its way, each a small state without locks.
+//!
+//! address limit → authentication → authorization → principal limit → delivery. A request travels
+//! as a [`Passage`] on one envelope with its reply port; no gate waits for the next one. What a
+//! gate refuses goes straight back to the connection.
+
+mod auth;
+mod authz;
+mod deliver;
+mod flights;
+mod gcra;
+mod generations;
+mod passage;
+mod rate;
+mod revocation;
+
+use std::sync::Arc;
+
+use troupe_actors::{ChildSpec, Message, Service, ServiceRef, Shards, Spec, Supervisor, System};
+use troupe_kernel::clock::SharedClock;
+use troupe_kernel::{Authenticator, Authorizer, Invalidations};
+
+pub(crate) use passage::{Passage, Stage};
+pub(crate) use rate::RateMessage;
+
+use crate::config::EdgeConfig;
+use crate::table::Table;
+
+/// Keys that one shard of a rate gate remembers.
+const RATE_KEYS_MAX: usize = 65_536;
+
+/// What the gates need from the platform.
+pub(crate) struct GateNeeds<'a> {
+    pub(crate) system: &'a System,
+    pub(crate) config: &'a EdgeConfig,
+    pub(crate) table: &'a Arc<Table>,
+    pub(crate) clock: &'a SharedClock,
+    pub(crate) authenticator: &'a Arc<dyn Authenticator>,
+    pub(crate) authorizer: &'a Arc<dyn Authorizer>,
+    pub(crate) invalidations: &'a Invalidations,
+}
+
+/// Builds all gates; answers the first one and the specification of their supervisor.
+pub(crate) fn build(needs: &GateNeeds<'_>) -> (Stage<RateMessage>, ChildSpec) {
+    let GateNeeds { config, table, .. } = needs;
+    let mut children = Vec::new();
+
+    let deliver = shards(needs, "deliver", &mut children, {
+        let table = (*table).clone();
+        move || deliver::DeliverGate::new(table.clone())
+    });
+    let deliver = Stage::new(deliver, passage::by_request);
+
+    let principal = shards(needs, "principal-limit", &mut children, {
+        let limit = config.principal_limit;
+        let next = deliver.clone();
+        move || rate::RateGate::new("principal", limit, rate::subject_key, next.clone())
+    });
+    let principal = Stage::new(principal, passage::by_subject);
+
+    let entries_max = config.tokens.entries_max.div_ceil(config.shards);
+    let authz = shards(needs, "authorization", &mut children, {
+        let authorizer = needs.authorizer.clone();
+        let table = (*table).clone();
+        let next = principal.clone();
+        move || {
+            authz::AuthzGate::new(authz::AuthzParts {
+                authorizer: authorizer.clone(),
+                table: table.clone(),
+                next: next.clone(),
+                entries_max,
+            })
+        }
+    });
+    let authz_stage = Stage::new(authz.clone(), passage::by_subject);
+
+    let auth = shards(needs, "authentication", &mut children, {
+        let authenticator = needs.authenticator.clone();
+        let clock = needs.clock.clone();
+        let table = (*table).clone();
+        let next = authz_stage.clone();
+        let ttl = config.tokens.ttl;
+        move || {
+            auth::AuthGate::new(auth::AuthParts {
+                authenticator: authenticator.clone(),
+                clock: clock.clone(),
+                table: table.clone(),
+                next: next.clone(),
+                entries_max,
+                ttl,
+            })
+        }
+    });
+    let auth_stage = Stage::new(auth.clone(), passage::by_credential);
+
+    let address = shards(needs, "address-limit", &mut children, {
+        let limit = config.address_limit;
+        move || rate::RateGate::new("address", limit, rate::address_key, auth_stage.clone())
+    });
+    let address = Stage::new(address, passage::by_address);
+
+    let (revocation, child) = Spec::new(needs.system, "revocation", move || {
+        revocation::RevocationGate::new(auth.clone(), authz.clone())
+    })
+    .build();
+    needs.invalidations.subscribe(revocation);
+    children.push(child);
+
+    let spec = Supervisor::new(needs.system, "gates").children(children).into_spec();
+    (address, spec)
+}
+
+/// One supervised set of equal actors.
+fn shards<S: Service>(
+    needs: &GateNeeds<'_>,
+    name: &str,
+    children: &mut Vec<ChildSpec>,
+    make: impl Fn() -> S + Send + Sync + Clone + 'static,
+) -> Shards<S::Message> {
+    let mut services: Vec<ServiceRef<S::Message>> = Vec::new();
+    let mut specs = Vec::new();
+    for number in 1..=needs.config.shards {
+        let (service, spec) = Spec::new(needs.system, number.to_string(), make.clone())
+            .capacity(needs.config.mailbox)
+            .build();
+        services.push(service);
+        specs.push(spec);
+    }
+    children.push(Supervisor::new(needs.system, name).children(specs).into_spec());
+    Shards::new(services)
+}
+
+/// A gate got a message that only another station sends.
+pub(crate) fn misrouted<M: Message>(message: &M) -> troupe_actors::Failure {
+    troupe_actors::Failure::internal(
+        "edge.gate.misrouted",
+        format!("this gate does not understand {}", message.kind()),
+    )
+}

@@ -1,0 +1,58 @@
+//! The header fields that report rate limits: `RateLimit-Policy` and `RateLimit`
+//! (draft-ietf-httpapi-ratelimit-headers, structured-field form).
+
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+use troupe_actors::RateState;
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STATE: HeaderName = HeaderName::from_static("ratelimit");
+
+/// Reports the state of a limit.
+pub(crate) fn report(state: &RateState, headers: &mut HeaderMap) {
+    let RateState { policy, quota, window_secs, remaining, reset_secs } = state;
+    let fields = [
+        (POLICY, format!("\"{policy}\";q={quota};w={window_secs}")),
+        (STATE, format!("\"{policy}\";r={remaining};t={reset_secs}")),
+    ];
+    for (name, text) in fields {
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// The tighter of two limits: the one with the smaller share left.
+pub(crate) fn tighter(known: Option<RateState>, new: RateState) -> RateState {
+    let share =
+        |state: &RateState| u64::from(state.remaining) * 1_000_000 / u64::from(state.quota.max(1));
+    match known {
+        Some(known) if share(&known) < share(&new) => known,
+        _ => new,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(policy: &str, quota: u32, remaining: u32) -> RateState {
+        RateState { policy: policy.to_owned(), quota, window_secs: 60, remaining, reset_secs: 7 }
+    }
+
+    #[test]
+    fn the_fields_have_the_form_of_the_draft() {
+        let mut headers = HeaderMap::new();
+        report(&state("address", 100, 42), &mut headers);
+        assert_eq!(headers["ratelimit-policy"], "\"address\";q=100;w=60");
+        assert_eq!(headers["ratelimit"], "\"address\";r=42;t=7");
+    }
+
+    #[test]
+    fn the_limit_with_less_left_is_reported() {
+        let address = state("address", 100, 10);
+        assert_eq!(tighter(Some(address.clone()), state("principal", 10, 5)), address);
+        let principal = state("principal", 1000, 20);
+        assert_eq!(tighter(Some(address), principal.clone()), principal);
+    }
+}

@@ -1,0 +1,10 @@
+//! Sockets: the listener actor, its connections, TLS, and what bounds them.
+
+mod accept;
+mod connection;
+mod listener;
+mod stream;
+mod tls;
+
+pub(crate) use listener::{Drain, GetAddress, Listener, ListenerParts};
+pub use listener::{Drained, ListenerMessage};
