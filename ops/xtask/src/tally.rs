@@ -1,11 +1,13 @@
 //! What was counted: passed, failed, skipped, with the names of the last two.
 //!
 //! Three kinds of lines are read: the results of `cargo test`, TAP lines of shell scripts
-//! (`ok …`, `not ok …`, `ok … # SKIP`), and `SKIPPED: …`, which a test writes straight to the
+//! (`ok …`, `not ok …`, `ok … # SKIP`), and `TROUPE-SKIPPED …`, which a test writes straight to the
 //! standard error of the process when something that it needs is not there.
 
 /// The marker of a test that could not run in full.
-const SKIPPED: &str = "SKIPPED:";
+const SKIPPED: &str = "TROUPE-SKIPPED";
+/// Names of one sort that are printed at the end.
+const NAMES_MAX: usize = 30;
 
 /// Counts with the names of what did not pass.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,7 +31,7 @@ impl Tally {
 
     /// Notes loudly that something was not run, and why.
     pub(crate) fn skip(&mut self, what: &str) {
-        println!("\n{SKIPPED} {what}");
+        println!("\nSKIPPED: {what}");
         self.skipped.push(what.to_owned());
     }
 
@@ -85,12 +87,8 @@ impl Tally {
     /// Prints what did not pass by name, and the closing line.
     pub(crate) fn print(&self) {
         println!();
-        for name in grouped(&self.skipped) {
-            println!("NOT TESTED: {name}");
-        }
-        for name in grouped(&self.failed) {
-            println!("FAILED: {name}");
-        }
+        print_names("NOT TESTED", &grouped(&self.skipped));
+        print_names("FAILED", &grouped(&self.failed));
         println!("{}", self.closing_line());
     }
 
@@ -106,8 +104,17 @@ impl Tally {
 
     fn read_skip(&mut self, line: &str) {
         if let Some((_, what)) = line.split_once(SKIPPED) {
-            self.skipped.push(what.trim().to_owned());
+            self.skipped.push(what.trim_start_matches([':', ' ']).to_owned());
         }
+    }
+}
+
+fn print_names(sort: &str, names: &[String]) {
+    for name in names.iter().take(NAMES_MAX) {
+        println!("{sort}: {name}");
+    }
+    if names.len() > NAMES_MAX {
+        println!("{sort}: and {} more", names.len() - NAMES_MAX);
     }
 }
 
@@ -147,12 +154,16 @@ mod tests {
             "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s",
             "test mailbox::a_full_mailbox_refuses ... FAILED",
             "test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s",
-            "SKIPPED: repository::keyset on PostgreSQL: TROUPE_TEST_POSTGRES is not set",
+            "TROUPE-SKIPPED postgres: repository::keyset (TROUPE_TEST_POSTGRES is not set)",
         ] {
             tally.read_test_line(line);
         }
         tally.close("cargo test", false);
         assert_eq!(tally.closing_line(), "15 passed, 1 failed, 2 skipped");
+        assert_eq!(
+            tally.skipped,
+            ["postgres: repository::keyset (TROUPE_TEST_POSTGRES is not set)"]
+        );
         assert_eq!(tally.failed, ["mailbox::a_full_mailbox_refuses"]);
     }
 
