@@ -36,7 +36,7 @@ CREATE TABLE identity_memberships (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL
 );
-CREATE UNIQUE INDEX identity_memberships_member_key ON identity_memberships (organisation_id, user_id);
+CREATE UNIQUE INDEX identity_memberships_organisation_id_user_id_key ON identity_memberships (organisation_id, user_id);
 CREATE INDEX identity_memberships_page ON identity_memberships (organisation_id, id);
 CREATE INDEX identity_memberships_user ON identity_memberships (user_id, id);
 

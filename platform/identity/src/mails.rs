@@ -1,0 +1,66 @@
+//! The mails that identity sends: templates of notify with their data. Links hold one-time tokens.
+
+use serde_json::json;
+use troupe_kernel::Mail;
+use troupe_kernel::clock::Timestamp;
+
+use crate::repository::users::UserRow;
+
+/// A time as people read it in a mail, in UTC.
+fn shown(time: Timestamp) -> String {
+    time.to_datetime().format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+pub(crate) fn verify_email(user: &UserRow, link: &str, expires: Timestamp) -> Mail {
+    let data = json!({
+        "display_name": user.display_name,
+        "email": user.email,
+        "link": link,
+        "expires_at": shown(expires),
+    });
+    Mail::new("identity.verify_email", &user.email, &data).locale(&user.locale)
+}
+
+pub(crate) fn email_change(user: &UserRow, to: &str, link: &str, expires: Timestamp) -> Mail {
+    let data = json!({
+        "display_name": user.display_name,
+        "email": to,
+        "link": link,
+        "expires_at": shown(expires),
+    });
+    Mail::new("identity.email_change", to, &data).locale(&user.locale)
+}
+
+/// To the old address.
+pub(crate) fn email_change_notice(user: &UserRow, to: &str) -> Mail {
+    let data = json!({ "display_name": user.display_name, "email": to });
+    Mail::new("identity.email_change_notice", &user.email, &data).locale(&user.locale)
+}
+
+pub(crate) fn deletion_requested(user: &UserRow, due: Timestamp) -> Mail {
+    let data = json!({ "display_name": user.display_name, "due_at": shown(due) });
+    Mail::new("identity.deletion_requested", &user.email, &data).locale(&user.locale)
+}
+
+/// What an invitation says.
+pub(crate) struct InvitationText<'a> {
+    pub(crate) email: &'a str,
+    pub(crate) organisation: &'a str,
+    pub(crate) inviter: &'a str,
+    pub(crate) role: &'a str,
+    pub(crate) link: &'a str,
+    pub(crate) expires: Timestamp,
+    pub(crate) locale: &'a str,
+}
+
+pub(crate) fn invitation(text: &InvitationText<'_>) -> Mail {
+    let data = json!({
+        "email": text.email,
+        "organisation": text.organisation,
+        "inviter": text.inviter,
+        "role": text.role,
+        "link": text.link,
+        "expires_at": shown(text.expires),
+    });
+    Mail::new("identity.invitation", text.email, &data).locale(text.locale)
+}
