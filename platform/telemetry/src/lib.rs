@@ -22,7 +22,7 @@ use troupe_kernel::clock::SharedClock;
 
 pub use config::{LogFormat, LogLevel, TelemetryConfig};
 pub use error::TelemetryError;
-pub use errors::{ErrorBus, ErrorNotice, ErrorReport, ErrorService};
+pub use errors::{ErrorBus, ErrorNotice, ErrorRaised, ErrorReport, ErrorService};
 pub use health::{CheckReport, Health, HealthReport, HealthService, HealthStatus, Phase};
 pub use logs::{LogLevels, LogOutput};
 pub use metrics::{Metrics, UpkeepService};
