@@ -24,14 +24,16 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::{BigInt, Text};
-    use crate::columns::Instant;
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::columns::{Id, Instant};
 
-    /// How far each consumer has come.
+    /// How far each consumer has come, and which node delivers to it.
     consumer_offsets (consumer) {
         consumer -> Text,
         transaction_id -> BigInt,
         position -> BigInt,
+        lease -> Nullable<Id>,
+        lease_until -> Nullable<Instant>,
         updated_at -> Instant,
     }
 }

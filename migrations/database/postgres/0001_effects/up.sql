@@ -19,11 +19,13 @@ CREATE INDEX outbox_order ON outbox (transaction_id, position);
 CREATE INDEX outbox_subject ON outbox (subject, transaction_id);
 CREATE INDEX outbox_occurred_at ON outbox (occurred_at);
 
--- How far each consumer has come in the log.
+-- How far each consumer has come in the log, and which node delivers to it.
 CREATE TABLE consumer_offsets (
     consumer       TEXT PRIMARY KEY,
     transaction_id BIGINT NOT NULL,
     position       BIGINT NOT NULL,
+    lease          UUID,
+    lease_until    TIMESTAMPTZ,
     updated_at     TIMESTAMPTZ NOT NULL
 );
 

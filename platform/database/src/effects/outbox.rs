@@ -41,7 +41,7 @@ pub(super) async fn insert(
         outbox::trace.eq(event.trace.or_else(|| circumstances.trace())),
     );
     let written: DbResult<usize> =
-        run!(conn, |c| diesel::insert_into(outbox::table).values(row).execute(c));
+        run!(conn, |c| diesel::insert_into(outbox::table).values(row).on_conflict_do_nothing().execute(c));
     written?;
     Ok(())
 }

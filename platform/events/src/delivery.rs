@@ -1,0 +1,197 @@
+//! Delivering events to a service: in order per subject, again after a failure, to the dead letters in
+//! the end.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use tokio::time::Instant;
+use troupe_actors::Scope;
+use troupe_database::UnitOfWork;
+use troupe_kernel::ids::new_id;
+use troupe_kernel::{Event, Failure, FailureKind};
+
+use crate::dead_letters::{self, DeadLetter};
+use crate::turn::Reader;
+
+/// What a failed delivery means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// The service is away: waiting helps, and the event is not to blame.
+    Outage,
+    /// The same event will fail again.
+    Hopeless,
+    /// Another attempt may help.
+    Again,
+}
+
+fn verdict(failure: &Failure) -> Verdict {
+    match failure.kind() {
+        FailureKind::Unavailable
+        | FailureKind::Overloaded
+        | FailureKind::Stopped
+        | FailureKind::RateLimited => Verdict::Outage,
+        FailureKind::Invalid
+        | FailureKind::Malformed
+        | FailureKind::TooLarge
+        | FailureKind::UnsupportedMedia => Verdict::Hopeless,
+        _ => Verdict::Again,
+    }
+}
+
+impl Reader {
+    /// Delivers a batch: subjects at the same time, the events of one subject one after the other.
+    ///
+    /// An event that is given up is kept as a dead letter, and the later events of its subject follow.
+    /// An error means that a dead letter could not be written; the batch will be read again.
+    pub(crate) async fn deliver_all(&self, events: Vec<Event>) -> Result<(), Failure> {
+        let mut subjects: Vec<Vec<Event>> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for event in events {
+            let place = *places.entry(event.subject.clone()).or_insert_with(|| {
+                subjects.push(Vec::new());
+                subjects.len() - 1
+            });
+            subjects[place].push(event);
+        }
+        stream::iter(subjects)
+            .map(|events| async move {
+                for event in events {
+                    self.deliver(event).await?;
+                }
+                Ok(())
+            })
+            .buffer_unordered(self.config.concurrency)
+            .try_collect::<()>()
+            .await
+    }
+
+    async fn deliver(&self, event: Event) -> Result<(), Failure> {
+        let backoff = self.config.backoff();
+        let who = event.id.as_u64_pair().1;
+        let began = Instant::now();
+        let (mut attempts, mut waits) = (0, 0);
+        loop {
+            let Err(failure) = self.attempt(&event).await else {
+                metrics::counter!("events_delivered_total", "consumer" => self.name().to_owned())
+                    .increment(1);
+                return Ok(());
+            };
+            let verdict = verdict(&failure);
+            if verdict != Verdict::Outage {
+                attempts += 1;
+            }
+            let over = match verdict {
+                Verdict::Outage => began.elapsed() >= self.config.outage_max,
+                Verdict::Hopeless => true,
+                Verdict::Again => attempts >= self.config.attempts_max,
+            };
+            if over {
+                return self.give_up(event, attempts.max(1), &failure).await;
+            }
+            metrics::counter!("events_retried_total", "consumer" => self.name().to_owned())
+                .increment(1);
+            tracing::debug!(consumer = self.name(), event = %event.id, %failure, attempts, "a delivery failed; it is tried again");
+            tokio::time::sleep(backoff.wait(waits, who)).await;
+            waits += 1;
+        }
+    }
+
+    /// One delivery. A panic in the translation counts as a crash of the service.
+    pub(crate) async fn attempt(&self, event: &Event) -> Result<(), Failure> {
+        let scope = self.scope_of(event);
+        let limit = self.config.delivery_timeout + Duration::from_secs(1);
+        let run =
+            AssertUnwindSafe(async { self.subscription.run(event, &scope).await }).catch_unwind();
+        match tokio::time::timeout(limit, run).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(Failure::new(
+                FailureKind::Crashed,
+                "events.delivery.crashed",
+                "the subscription panicked on this event; the crash is in the log",
+            )),
+            Err(_) => Err(Failure::new(
+                FailureKind::Expired,
+                "events.delivery.expired",
+                "the service did not answer in time",
+            )),
+        }
+    }
+
+    async fn give_up(&self, event: Event, attempts: u32, failure: &Failure) -> Result<(), Failure> {
+        tracing::error!(consumer = self.name(), event = %event.id, kind = event.kind, subject = event.subject, %failure,
+            "an event was given up and is kept as a dead letter");
+        metrics::counter!("events_dead_total", "consumer" => self.name().to_owned()).increment(1);
+        let letter = DeadLetter {
+            id: new_id(&**self.db.clock()),
+            consumer: self.name().to_owned(),
+            event,
+            attempts,
+            cause_code: failure.code().to_owned(),
+            cause: failure.detail().to_owned(),
+            failed_at: self.db.clock().now(),
+        };
+        let scope = Scope::system("events.dead_letter", Duration::from_secs(20));
+        self.db
+            .transaction(&scope, async move |uow: &mut UnitOfWork| {
+                dead_letters::keep(uow.conn(), &letter).await
+            })
+            .await
+    }
+
+    /// The circumstances of a delivery: the platform acts, in the event's tenant and trace.
+    fn scope_of(&self, event: &Event) -> Scope {
+        let mut scope =
+            Scope::system(&format!("events.{}", self.name()), self.config.delivery_timeout);
+        if let Some(tenant) = event.tenant {
+            scope = scope.for_tenant(tenant.into());
+        }
+        if let Some((trace, span)) = event.trace.as_deref().and_then(parse_trace) {
+            let origin = scope.origin_mut();
+            origin.trace = trace;
+            origin.span = span;
+        }
+        scope
+    }
+}
+
+/// Trace and span of a W3C `traceparent`.
+fn parse_trace(text: &str) -> Option<(u128, u64)> {
+    let mut parts = text.split('-').skip(1);
+    let trace = u128::from_str_radix(parts.next()?, 16).ok()?;
+    let span = u64::from_str_radix(parts.next()?, 16).ok()?;
+    Some((trace, span))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_traceparent_is_read_and_garbage_is_left_out() {
+        let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert_eq!(
+            parse_trace(text),
+            Some((0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c, 0xb7ad_6b71_6920_3331))
+        );
+        for text in ["", "00", "00-xyz-1-01", "00-1"] {
+            assert_eq!(parse_trace(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_not_the_events_fault_is_waited_for() {
+        for (kind, expected) in [
+            (FailureKind::Unavailable, Verdict::Outage),
+            (FailureKind::Stopped, Verdict::Outage),
+            (FailureKind::Invalid, Verdict::Hopeless),
+            (FailureKind::Crashed, Verdict::Again),
+            (FailureKind::Expired, Verdict::Again),
+            (FailureKind::Conflict, Verdict::Again),
+        ] {
+            assert_eq!(verdict(&Failure::new(kind, "a.b.c", "d")), expected, "{kind:?}");
+        }
+    }
+}

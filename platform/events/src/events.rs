@@ -1,0 +1,226 @@
+//! The handle on the event bus: starts the consumers, shows their lag, lists and replays dead letters.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use troupe_actors::{ChildSpec, Failure, Scope, ServiceRef, Supervisor, System};
+use troupe_database::{Db, DbConn, Effect, UnitOfWork};
+use troupe_kernel::{Page, PageRequest, Subscription, Timestamp, Uuid};
+
+use crate::config::EventsConfig;
+use crate::consumer::{Bell, Consumer};
+use crate::dead_letters::{self, DeadLetter};
+use crate::log::{self, Position};
+use crate::retention::{Retention, RetentionMessage};
+use crate::turn::Reader;
+
+/// Events that are counted for a lag at most.
+const LAG_MAX: i64 = 10_000;
+
+/// How far a consumer is behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lag {
+    /// The subscription.
+    pub consumer: String,
+    /// Its stored offset.
+    pub position: Position,
+    /// Events that wait for it; counted up to ten thousand events of any kind.
+    pub events: u64,
+    /// When the oldest of them happened.
+    pub oldest: Option<Timestamp>,
+    /// Its dead letters.
+    pub dead_letters: u64,
+    /// Whether a module of this node has the subscription.
+    pub known: bool,
+}
+
+/// The event bus of this node; clones share it.
+#[derive(Clone)]
+pub struct Events {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    db: Db,
+    config: EventsConfig,
+    node: Uuid,
+    readers: OnceLock<BTreeMap<String, Reader>>,
+    retention: OnceLock<ServiceRef<RetentionMessage>>,
+}
+
+impl Events {
+    /// The bus over this database. It delivers when [`consumers`](Self::consumers) are started.
+    #[must_use]
+    pub fn new(db: &Db, config: EventsConfig) -> Self {
+        let node = troupe_kernel::ids::new_id(&**db.clock());
+        let shared = Shared {
+            db: db.clone(),
+            config,
+            node,
+            readers: OnceLock::new(),
+            retention: OnceLock::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The actors: one for each subscription, and the retention of the log. Start them after the
+    /// services that the subscriptions ask.
+    ///
+    /// # Panics
+    /// When it is called a second time: a subscription has one actor in a node.
+    #[must_use]
+    pub fn consumers(&self, system: &System, subscriptions: Vec<Subscription>) -> ChildSpec {
+        let Shared { db, config, node, readers, retention } = &*self.shared;
+        let own: BTreeMap<String, Reader> = subscriptions
+            .into_iter()
+            .map(|each| (each.name().to_owned(), Reader::new(db, config, each, *node)))
+            .collect();
+        let restarts_max = u32::try_from(own.len()).unwrap_or(u32::MAX).saturating_mul(3).max(5);
+        let mut supervisor =
+            Supervisor::new(system, "events").intensity(restarts_max, Duration::from_secs(10));
+        let (keeper, child) = Retention::spec(system, db, config, own.keys().cloned().collect());
+        supervisor = supervisor.child(child);
+        let mut bells: Vec<Bell> = Vec::new();
+        for reader in own.values() {
+            let (bell, child) = Consumer::spec(system, reader.clone());
+            bells.push(bell);
+            supervisor = supervisor.child(child);
+        }
+        db.wake_on(Effect::Events, move || bells.iter().for_each(Bell::ring));
+        let first = readers.set(own).is_ok() && retention.set(keeper).is_ok();
+        assert!(first, "the consumers of a node are made once");
+        supervisor.into_spec()
+    }
+
+    /// The actor that keeps the log within bounds, once the consumers are made.
+    #[must_use]
+    pub fn retention(&self) -> Option<&ServiceRef<RetentionMessage>> {
+        self.shared.retention.get()
+    }
+
+    /// How far each consumer is behind, those of other nodes and of modules that are gone included.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn lag(&self) -> Result<Vec<Lag>, Failure> {
+        let readers = self.shared.readers.get();
+        self.shared
+            .db
+            .read(async |conn: &mut DbConn| {
+                let mut lags = Vec::new();
+                for stored in log::offsets(conn).await? {
+                    let reader = readers.and_then(|readers| readers.get(&stored.consumer));
+                    let waiting = log::behind(conn, stored.position, LAG_MAX).await?;
+                    let takes =
+                        |kind: &str| reader.is_none_or(|reader| reader.subscription.takes(kind));
+                    let mut waiting = waiting.into_iter().filter(|(kind, _)| takes(kind));
+                    let oldest = waiting.next().map(|(_, time)| time);
+                    let events = u64::from(oldest.is_some()) + waiting.count() as u64;
+                    let dead = dead_letters::count(conn, &stored.consumer).await?;
+                    lags.push(Lag {
+                        consumer: stored.consumer,
+                        position: stored.position,
+                        events,
+                        oldest,
+                        dead_letters: u64::try_from(dead).unwrap_or(0),
+                        known: reader.is_some(),
+                    });
+                }
+                Ok(lags)
+            })
+            .await
+    }
+
+    /// The newest dead letters, of one consumer or of all.
+    ///
+    /// # Errors
+    /// A cursor of another list, or when the database does not answer.
+    pub async fn dead_letters(
+        &self,
+        consumer: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<DeadLetter>, Failure> {
+        let after: Option<(Timestamp, Uuid)> = page.position()?;
+        let rows = page.rows();
+        let letters = self
+            .shared
+            .db
+            .read(async |conn: &mut DbConn| dead_letters::list(conn, consumer, after, rows).await)
+            .await?;
+        Ok(Page::from_rows(letters, page, |letter| (letter.failed_at, letter.id)))
+    }
+
+    /// One dead letter with its event.
+    ///
+    /// # Errors
+    /// `events.dead_letter.missing`, or when the database does not answer.
+    pub async fn dead_letter(&self, id: Uuid) -> Result<DeadLetter, Failure> {
+        let letter = self
+            .shared
+            .db
+            .read(async |conn: &mut DbConn| dead_letters::find(conn, id).await)
+            .await?;
+        letter.ok_or_else(missing)
+    }
+
+    /// Delivers a dead letter once more, now; it is gone when that succeeds.
+    ///
+    /// # Errors
+    /// The failure of the delivery (the letter stays, with this cause), `events.dead_letter.missing`,
+    /// `events.subscription.missing` when no module of this node has the subscription.
+    pub async fn replay(&self, scope: &Scope, id: Uuid) -> Result<(), Failure> {
+        let mut letter = self.dead_letter(id).await?;
+        let reader = self.shared.readers.get().and_then(|readers| readers.get(&letter.consumer));
+        let Some(reader) = reader else {
+            return Err(Failure::conflict(
+                "events.subscription.missing",
+                format!(
+                    "no module of this node has the subscription {}; replay it where one has",
+                    letter.consumer
+                ),
+            ));
+        };
+        let delivered = reader.attempt(&letter.event).await;
+        let Err(failure) = delivered else {
+            self.discard(scope, id).await?;
+            return Ok(());
+        };
+        letter.attempts = letter.attempts.saturating_add(1);
+        failure.code().clone_into(&mut letter.cause_code);
+        failure.detail().clone_into(&mut letter.cause);
+        letter.failed_at = self.shared.db.clock().now();
+        self.shared
+            .db
+            .transaction(scope, async move |uow: &mut UnitOfWork| {
+                dead_letters::keep(uow.conn(), &letter).await
+            })
+            .await?;
+        Err(failure)
+    }
+
+    /// Removes a dead letter without delivering it; answers whether there was one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn discard(&self, scope: &Scope, id: Uuid) -> Result<bool, Failure> {
+        self.shared
+            .db
+            .transaction(scope, async move |uow: &mut UnitOfWork| {
+                Ok(dead_letters::remove(uow.conn(), id).await?)
+            })
+            .await
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.shared.db
+    }
+}
+
+fn missing() -> Failure {
+    Failure::not_found(
+        "events.dead_letter.missing",
+        "there is no such dead letter; it may have been replayed",
+    )
+}

@@ -1,0 +1,34 @@
+//! The event bus as a module.
+
+use std::sync::Arc;
+
+use troupe_database::Db;
+use troupe_kernel::{EventBus, InitFault, Manifest, Migration, Module, ModuleContext, Parts};
+
+use crate::config::EventsConfig;
+use crate::events::Events;
+
+/// The migrations of this crate.
+pub const MIGRATIONS: &[Migration] = troupe_database::migrations!("events", ["0001_dead_letters"]);
+
+/// Provides [`Events`] and the port [`EventBus`].
+///
+/// The subscriptions of all modules are known when every module is initialised. The node then takes
+/// [`Events`] from the container and starts [`Events::consumers`] after the modules' own actors.
+#[derive(Debug, Default)]
+pub struct EventsModule;
+
+impl Module for EventsModule {
+    fn manifest(&self) -> Manifest {
+        Manifest { name: "events", version: env!("CARGO_PKG_VERSION"), dependencies: &["database"] }
+    }
+
+    fn init(&mut self, ctx: &mut ModuleContext<'_>) -> Result<Parts, Vec<InitFault>> {
+        let config: EventsConfig = ctx.config()?;
+        let db = ctx.require::<Db>()?;
+        let events = Events::new(&db, config);
+        ctx.provide::<dyn EventBus>(Arc::new(events.clone()));
+        ctx.provide(Arc::new(events));
+        Ok(Parts::new().migrations(MIGRATIONS))
+    }
+}

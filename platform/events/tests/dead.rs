@@ -1,0 +1,124 @@
+//! Events that cannot be applied.
+
+use troupe_events::DeadLetter;
+use troupe_kernel::{PageRequest, Uuid};
+
+use crate::recorder::{Node, Shared, applied, config, count, on_both, scope, until};
+
+async fn letters(node: &Node) -> Vec<DeadLetter> {
+    node.events.dead_letters(Some("recorder"), &PageRequest::default()).await.unwrap().items
+}
+
+#[tokio::test]
+async fn a_poisoned_event_becomes_a_dead_letter_and_the_others_continue() {
+    on_both(async |database| {
+        let notes = Shared::default();
+        notes.lock().poisoned.extend([1, 5]);
+        let node = Node::start(database.open().await, &notes, config()).await;
+        for number in 0..6 {
+            count(&node.db, "a", number).await;
+            count(&node.db, "b", 10 + number).await;
+        }
+        until("the others are applied", async || {
+            applied(&node.db, "a").await.len() == 4 && applied(&node.db, "b").await.len() == 6
+        })
+        .await;
+        until("two letters are kept", async || letters(&node).await.len() == 2).await;
+        assert_eq!(applied(&node.db, "a").await, [0, 2, 3, 4]);
+        let found = letters(&node).await;
+        let letter = found.iter().find(|letter| letter.event.data == 1).unwrap();
+        assert_eq!(
+            (letter.event.subject.as_str(), letter.event.kind.as_str()),
+            ("a", "test.counted")
+        );
+        assert_eq!((letter.cause_code.as_str(), letter.attempts), ("recorder.poisoned", 3));
+        assert!(letter.event.trace.is_some());
+        let lag = node.events.lag().await.unwrap();
+        assert_eq!(
+            (lag[0].consumer.as_str(), lag[0].events, lag[0].dead_letters),
+            ("recorder", 0, 2)
+        );
+        node.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_replayed_once_it_can_be_applied() {
+    on_both(async |database| {
+        let notes = Shared::default();
+        notes.lock().poisoned.insert(1);
+        let node = Node::start(database.open().await, &notes, config()).await;
+        count(&node.db, "a", 1).await;
+        until("a letter is kept", async || letters(&node).await.len() == 1).await;
+        let id = letters(&node).await[0].id;
+        assert_eq!(node.events.replay(&scope(), id).await.unwrap_err().code(), "recorder.poisoned");
+        assert_eq!(letters(&node).await[0].attempts, 4);
+        notes.lock().poisoned.clear();
+        node.events.replay(&scope(), id).await.unwrap();
+        assert_eq!(applied(&node.db, "a").await, [1]);
+        assert!(letters(&node).await.is_empty());
+        assert_eq!(
+            node.events.replay(&scope(), id).await.unwrap_err().code(),
+            "events.dead_letter.missing"
+        );
+        assert!(!node.events.discard(&scope(), Uuid::nil()).await.unwrap());
+        node.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_that_crashes_its_service_becomes_a_dead_letter_too() {
+    on_both(async |database| {
+        let notes = Shared::default();
+        notes.lock().explosive.insert(1);
+        let node = Node::start(database.open().await, &notes, config()).await;
+        for number in 0..3 {
+            count(&node.db, "a", number).await;
+        }
+        until("the others are applied", async || applied(&node.db, "a").await == [0, 2]).await;
+        until("a letter is kept", async || letters(&node).await.len() == 1).await;
+        assert_eq!(letters(&node).await[0].cause_code, "actors.handler.crashed");
+        node.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_whose_data_has_another_shape_is_not_tried_again() {
+    on_both(async |database| {
+        let notes = Shared::default();
+        let node = Node::start(database.open().await, &notes, config()).await;
+        node.db
+            .transaction(&scope(), async |uow: &mut troupe_database::UnitOfWork| {
+                uow.event(troupe_kernel::Event::new("test.counted", "a", &"no number"));
+                Ok(())
+            })
+            .await
+            .unwrap();
+        count(&node.db, "a", 1).await;
+        until("a letter is kept", async || letters(&node).await.len() == 1).await;
+        until("the next is applied", async || applied(&node.db, "a").await == [1]).await;
+        let letter = letters(&node).await.remove(0);
+        assert_eq!((letter.cause_code.as_str(), letter.attempts), ("kernel.event.data", 1));
+        node.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_away_is_waited_for() {
+    on_both(async |database| {
+        let notes = Shared::default();
+        notes.lock().away = 8; // More than the attempts an event has.
+        let node = Node::start(database.open().await, &notes, config()).await;
+        for number in 0..3 {
+            count(&node.db, "a", number).await;
+        }
+        until("all is applied", async || applied(&node.db, "a").await == [0, 1, 2]).await;
+        assert!(letters(&node).await.is_empty());
+        node.stop().await;
+    })
+    .await;
+}
