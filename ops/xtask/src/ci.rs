@@ -18,21 +18,34 @@ pub(crate) fn command(workspace: &Workspace) -> Result<bool> {
     }
     println!("\n$ cargo xtask layers");
     tally.check("layers", layers::command(workspace)?);
-    for (tool, arguments) in TOOLS {
-        if succeeds(arguments_of(&[tool, "--version"])) {
-            tally.check(tool, process::run(arguments_of(arguments))?);
-        } else {
-            tally.skip(&format!("cargo {tool}: `cargo install --locked cargo-{tool}` to run it"));
-        }
-    }
+    check_dependencies(&mut tally)?;
     let options = Options { quick: false, services_required: true };
     tally.add(test::run(workspace, options)?);
     tally.print();
     Ok(tally.succeeded())
 }
 
-/// Gates whose tools are not part of the toolchain.
-const TOOLS: [(&str, &[&str]); 2] = [("deny", &["deny", "check"]), ("machete", &["machete"])];
+/// Gates whose tools are not part of the toolchain, and one that needs the network.
+fn check_dependencies(tally: &mut Tally) -> Result<()> {
+    if succeeds(arguments_of(&["deny", "--version"])) {
+        let rules = ["deny", "check", "bans", "licenses", "sources"];
+        tally.check("deny", process::run(arguments_of(&rules))?);
+        if succeeds(arguments_of(&["deny", "fetch", "db"])) {
+            let advisories = ["deny", "check", "advisories"];
+            tally.check("advisories", process::run(arguments_of(&advisories))?);
+        } else {
+            tally.skip("advisories: the database of RustSec could not be fetched");
+        }
+    } else {
+        tally.skip("cargo deny: `cargo install --locked cargo-deny` to run it");
+    }
+    if succeeds(arguments_of(&["machete", "--version"])) {
+        tally.check("machete", process::run(arguments_of(&["machete"]))?);
+    } else {
+        tally.skip("cargo machete: `cargo install --locked cargo-machete` to run it");
+    }
+    Ok(())
+}
 
 fn gates() -> [(&'static str, Command); 3] {
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
