@@ -6,17 +6,13 @@ use troupe_kernel::clock::Timestamp;
 
 use crate::repository::users::UserRow;
 
-/// A time as people read it in a mail, in UTC.
-fn shown(time: Timestamp) -> String {
-    time.to_datetime().format("%Y-%m-%d %H:%M UTC").to_string()
-}
 
 pub(crate) fn verify_email(user: &UserRow, link: &str, expires: Timestamp) -> Mail {
     let data = json!({
         "display_name": user.display_name,
         "email": user.email,
         "link": link,
-        "expires_at": shown(expires),
+        "expires_at": expires,
     });
     Mail::new("identity.verify_email", &user.email, &data).locale(&user.locale)
 }
@@ -26,7 +22,7 @@ pub(crate) fn email_change(user: &UserRow, to: &str, link: &str, expires: Timest
         "display_name": user.display_name,
         "email": to,
         "link": link,
-        "expires_at": shown(expires),
+        "expires_at": expires,
     });
     Mail::new("identity.email_change", to, &data).locale(&user.locale)
 }
@@ -38,7 +34,7 @@ pub(crate) fn email_change_notice(user: &UserRow, to: &str) -> Mail {
 }
 
 pub(crate) fn deletion_requested(user: &UserRow, due: Timestamp) -> Mail {
-    let data = json!({ "display_name": user.display_name, "due_at": shown(due) });
+    let data = json!({ "display_name": user.display_name, "due_at": due });
     Mail::new("identity.deletion_requested", &user.email, &data).locale(&user.locale)
 }
 
@@ -60,7 +56,7 @@ pub(crate) fn invitation(text: &InvitationText<'_>) -> Mail {
         "inviter": text.inviter,
         "role": text.role,
         "link": text.link,
-        "expires_at": shown(text.expires),
+        "expires_at": text.expires,
     });
     Mail::new("identity.invitation", text.email, &data).locale(text.locale)
 }

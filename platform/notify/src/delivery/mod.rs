@@ -1,0 +1,112 @@
+//! How a rendered mail leaves the house: into a file or to an SMTP server.
+
+mod file;
+mod letter;
+mod smtp;
+
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+use troupe_kernel::{Failure, Mail, Timestamp, Uuid};
+
+use crate::config::{Delivery, NotifyConfig};
+use crate::error::DeliveryFault;
+use crate::templates::{Branding, TemplateSet};
+
+use file::FileDelivery;
+use letter::{Letter, Letterhead};
+use smtp::SmtpDelivery;
+
+/// Templates and the way out, shared by the workers and opened by the first that starts.
+#[derive(Clone)]
+pub(crate) struct Office {
+    config: Arc<NotifyConfig>,
+    open: Arc<OnceCell<Open>>,
+}
+
+struct Open {
+    templates: TemplateSet,
+    letterhead: Letterhead,
+    way: Way,
+}
+
+enum Way {
+    File(FileDelivery),
+    Smtp(SmtpDelivery),
+}
+
+/// A mail that left, or why it did not; with the subject when it could be rendered.
+pub(crate) struct Sent {
+    pub(crate) subject: Option<String>,
+    pub(crate) outcome: Result<(), DeliveryFault>,
+}
+
+impl Office {
+    pub(crate) fn new(config: Arc<NotifyConfig>) -> Self {
+        Self { config, open: Arc::default() }
+    }
+
+    /// Loads the templates and prepares the way out.
+    ///
+    /// # Errors
+    /// What is wrong with the templates, the directory or the mail server's settings.
+    pub(crate) async fn open(&self) -> Result<(), Failure> {
+        self.opened().await.map(|_| ())
+    }
+
+    async fn opened(&self) -> Result<&Open, Failure> {
+        let config = self.config.clone();
+        self.open
+            .get_or_try_init(|| async {
+                tokio::task::spawn_blocking(move || Open::new(&config)).await.map_err(|error| {
+                    Failure::internal("notify.start.failed", format!("opening crashed: {error}"))
+                })?
+            })
+            .await
+    }
+
+    /// Renders and delivers a mail. `id` becomes its `Message-ID`.
+    ///
+    /// # Errors
+    /// When the office cannot be opened; what goes wrong with the mail itself is in [`Sent`].
+    pub(crate) async fn send(&self, id: Uuid, mail: &Mail, now: Timestamp) -> Result<Sent, Failure> {
+        let open = self.opened().await?;
+        let rendered = match open.templates.render(mail) {
+            Ok(rendered) => rendered,
+            Err(fault) => return Ok(Sent { subject: None, outcome: Err(fault.into()) }),
+        };
+        let subject = rendered.subject.clone();
+        let outcome = match Letter::write(&open.letterhead, &mail.to, rendered, (id, now)) {
+            Err(fault) => Err(fault),
+            Ok(letter) => match &open.way {
+                Way::File(way) => way.deliver(letter).await,
+                Way::Smtp(way) => way.deliver(letter).await,
+            },
+        };
+        Ok(Sent { subject: Some(subject), outcome })
+    }
+}
+
+impl Open {
+    fn new(config: &NotifyConfig) -> Result<Self, Failure> {
+        let branding = Branding {
+            product: config.product.clone(),
+            public_url: config.public_url.trim_end_matches('/').to_owned(),
+            default_locale: config.default_locale.clone(),
+        };
+        let mut templates = TemplateSet::builtin(branding).map_err(|fault| refused(&fault))?;
+        if !config.templates.as_os_str().is_empty() {
+            templates.overlay(&config.templates).map_err(|fault| refused(&fault))?;
+        }
+        let letterhead = Letterhead::new(config)?;
+        let way = match config.delivery {
+            Delivery::File => Way::File(FileDelivery::new(&config.directory)),
+            Delivery::Smtp => Way::Smtp(SmtpDelivery::new(&config.smtp)?),
+        };
+        Ok(Self { templates, letterhead, way })
+    }
+}
+
+fn refused(fault: &crate::error::TemplateFault) -> Failure {
+    Failure::invalid("notify.templates.faulty", fault.to_string())
+}
