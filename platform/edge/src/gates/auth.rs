@@ -19,7 +19,7 @@ use troupe_kernel::clock::{SharedClock, Timestamp};
 use troupe_kernel::{Authenticated, Authenticator, Credential, HeaderMap, Secret, Uuid};
 
 use super::authz::AuthzMessage;
-use super::flights::{Flights, Joined, LOOK_UP_WITHIN, Waiting};
+use super::flights::{Flights, Joined, LOOK_UP_WITHIN, Landing, Waiting, died};
 use super::generations::Generations;
 use super::passage::{Passage, Stage};
 use crate::table::{Required, Table};
@@ -156,6 +156,7 @@ impl AuthGate {
     ) -> Handled {
         let authenticator = self.parts.authenticator.clone();
         let scope = scope.detached(LOOK_UP_WITHIN);
+        let landing = Landing::new(ctx.me(), move || Verified { ticket, result: Err(died()) });
         let begun = ctx.run(async move {
             let verifying = authenticator.authenticate(credential, &scope);
             let result = match tokio::time::timeout(LOOK_UP_WITHIN, verifying).await {
@@ -165,7 +166,7 @@ impl AuthGate {
                     "the credential could not be checked in time; try again",
                 )),
             };
-            Some(Verified { ticket, result }.into())
+            Some(landing.with(Verified { ticket, result }))
         });
         if let Err(failure) = begun
             && let Some(flight) = self.flights.land(ticket)
@@ -278,9 +279,11 @@ impl Service for AuthGate {
 const BEARER: u8 = b'B';
 const API_KEY: u8 = b'K';
 
-/// The credential of a request with the key under which it is remembered: its kind and all of its
-/// bytes.
-fn credential(headers: &HeaderMap) -> Result<Option<(Box<[u8]>, Credential)>, Failure> {
+/// A credential with the key under which it is remembered: its kind and all of its bytes.
+type Brought = (Box<[u8]>, Credential);
+
+/// The credential of a request, if it brought one.
+fn credential(headers: &HeaderMap) -> Result<Option<Brought>, Failure> {
     let authorization = single(headers, header::AUTHORIZATION.as_str())?;
     let api_key = single(headers, "x-api-key")?;
     let (kind, token) = match (authorization, api_key) {

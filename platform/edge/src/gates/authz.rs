@@ -16,7 +16,7 @@ use troupe_actors::{
 };
 use troupe_kernel::{Authorizer, Uuid};
 
-use super::flights::{Flights, Joined, LOOK_UP_WITHIN, Waiting};
+use super::flights::{Flights, Joined, LOOK_UP_WITHIN, Landing, Waiting, died};
 use super::generations::Generations;
 use super::passage::{Passage, Stage};
 use super::rate::RateMessage;
@@ -149,6 +149,7 @@ impl AuthzGate {
     ) -> Handled {
         let authorizer = self.parts.authorizer.clone();
         let scope = scope.detached(LOOK_UP_WITHIN);
+        let landing = Landing::new(ctx.me(), move || Resolved { ticket, result: Err(died()) });
         let begun = ctx.run(async move {
             let resolving = authorizer.resolve(subject, tenant, &scope);
             let result = match tokio::time::timeout(LOOK_UP_WITHIN, resolving).await {
@@ -158,7 +159,7 @@ impl AuthzGate {
                     "the permissions could not be read in time; try again",
                 )),
             };
-            Some(Resolved { ticket, result }.into())
+            Some(landing.with(Resolved { ticket, result }))
         });
         if let Err(failure) = begun
             && let Some(flight) = self.flights.land(ticket)

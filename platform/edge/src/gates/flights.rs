@@ -1,13 +1,15 @@
 //! Look-ups that are under way, and the requests that wait for each: one look-up serves them all.
 //!
-//! Bounded in look-ups and in waiting requests. A look-up that never comes back (its task died)
-//! is given up after a while, and with it the requests that waited: their ports fail them.
+//! Bounded in look-ups and in waiting requests. A look-up whose task dies comes back as a failure;
+//! one that never comes back is given up after a while: the ports of its requests fail them.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
-use troupe_actors::{Failure, FailureKind, Message, Moment, ReplyPort, Scope};
+use troupe_actors::{
+    Failure, FailureKind, Message, Moment, Priority, ReplyPort, Scope, ServiceRef,
+};
 
 use super::passage::{Passage, Stage};
 
@@ -49,6 +51,40 @@ pub(crate) struct Flight<K> {
     /// The revision of the gate's knowledge when it was begun.
     pub(crate) revision: u64,
     began: Moment,
+}
+
+/// Sees to it that a look-up comes back even when its task panics.
+pub(crate) struct Landing<M: Message, F: FnOnce() -> R, R: Into<M>> {
+    gate: ServiceRef<M>,
+    crashed: Option<F>,
+}
+
+impl<M: Message, F: FnOnce() -> R, R: Into<M>> Landing<M, F, R> {
+    pub(crate) fn new(gate: &ServiceRef<M>, crashed: F) -> Self {
+        Self { gate: gate.clone(), crashed: Some(crashed) }
+    }
+
+    /// It came back in order, with this.
+    pub(crate) fn with(mut self, result: R) -> M {
+        self.crashed = None;
+        result.into()
+    }
+}
+
+impl<M: Message, F: FnOnce() -> R, R: Into<M>> Drop for Landing<M, F, R> {
+    fn drop(&mut self) {
+        let Some(crashed) = self.crashed.take() else { return };
+        let scope = Scope::bare(LOOK_UP_WITHIN).with_priority(Priority::High);
+        if let Err(failure) = self.gate.tell(&scope, crashed()) {
+            // A gate that is stopped has failed the requests that waited.
+            tracing::debug!(%failure, "a look-up that died was not reported");
+        }
+    }
+}
+
+/// Why requests fail whose look-up died.
+pub(crate) fn died() -> Failure {
+    Failure::internal("edge.gate.crashed", "an error on our side; the crash is recorded")
 }
 
 /// What became of a request that needs a look-up.

@@ -7,13 +7,16 @@ use sha2::{Digest, Sha256};
 use troupe_actors::{Failure, FailureKind, Idempotency};
 
 /// The name of the field.
-pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const KEY_BYTES_MAX: usize = 255;
 
 /// Reads the key of an unsafe request; safe requests need none and it is ignored there.
 ///
 /// The field is a structured string (`"8e03978e"`), a bare token is taken as well.
-pub(crate) fn read(method: &Method, headers: &HeaderMap) -> Result<Option<String>, Failure> {
+///
+/// # Errors
+/// `edge.idempotency.malformed` for anything but one key of 1 to 255 visible ASCII characters.
+pub fn read(method: &Method, headers: &HeaderMap) -> Result<Option<String>, Failure> {
     if method.is_safe() {
         return Ok(None);
     }

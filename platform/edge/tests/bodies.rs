@@ -1,0 +1,161 @@
+//! Bodies, paths and queries that are wrong, each with its own status and place.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::client::{ask, get, post};
+use crate::fixture::{Node, READ, Setup, WRITE, both};
+
+#[tokio::test]
+async fn a_faulty_body_is_refused_with_its_place_and_never_reaches_the_service() {
+    both(|wire| async move {
+        let node = Node::start(wire).await;
+        let token = node.sign_in("ann", &[WRITE]);
+        let text = |body: &str| {
+            ask("POST", "/v1/notes").header("content-type", "application/json").body(body)
+        };
+        for (request, status, code, pointer) in [
+            (text("{\"text\": 1}"), 400, "kernel.body.malformed", Some("/text")),
+            (
+                text("{\"text\": \"a\", \"tags\": [\"b\", 2]}"),
+                400,
+                "kernel.body.malformed",
+                Some("/tags/1"),
+            ),
+            (text("{\"text\": \"a\", \"txet\": 1}"), 400, "kernel.body.malformed", Some("/txet")),
+            (text("{\"text\": "), 400, "kernel.body.malformed", Some("/text")),
+            (text("\u{feff}{}"), 400, "kernel.body.malformed", Some("")),
+            (text("{\"text\": \"a\\u0000b\"}"), 422, "kernel.body.nul", Some("/text")),
+            (ask("POST", "/v1/notes"), 400, "kernel.body.malformed", Some("")),
+            (
+                ask("POST", "/v1/notes").header("content-type", "text/plain").body("hi"),
+                415,
+                "kernel.body.media_type",
+                None,
+            ),
+            (
+                ask("POST", "/v1/notes")
+                    .header("content-type", "application/json")
+                    .body(b"{\"text\": \"\xff\"}".to_vec()),
+                400,
+                "kernel.body.malformed",
+                Some("/text"),
+            ),
+        ] {
+            let answer = node.send(request.clone().token(&token)).await;
+            assert_eq!((answer.status, answer.problem().as_str()), (status, code), "{request:?}");
+            let place = &answer.json()["errors"][0]["pointer"];
+            assert_eq!(place.as_str(), pointer, "{request:?}");
+        }
+        assert_eq!(node.seen.handled.load(Ordering::SeqCst), 0);
+        node.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_beyond_its_limit_is_refused() {
+    both(|wire| async move {
+        let mut setup = Setup::new(wire);
+        setup.config.body_bytes_max = 1024;
+        let node = setup.start().await;
+        let token = node.sign_in("ann", &[WRITE]);
+        let note =
+            |length: usize| post("/v1/notes", &json!({"text": "x".repeat(length)})).token(&token);
+        assert_eq!(node.send(note(900)).await.status, 201);
+        let declared = node.send(note(2000)).await;
+        assert_eq!((declared.status, declared.problem().as_str()), (413, "edge.body.too_large"));
+        assert_eq!(declared.header("connection"), Some("close"));
+        let mut chunked = Vec::new();
+        for _ in 0..10 {
+            chunked.extend_from_slice(format!("c8\r\n{}\r\n", "x".repeat(200)).as_bytes());
+        }
+        chunked.extend_from_slice(b"0\r\n\r\n");
+        let undeclared = node
+            .send(
+                ask("POST", "/v1/notes")
+                    .token(&token)
+                    .header("transfer-encoding", "chunked")
+                    .body(chunked),
+            )
+            .await;
+        assert_eq!(
+            (undeclared.status, undeclared.problem().as_str()),
+            (413, "edge.body.too_large")
+        );
+        let own = node.send(ask("PUT", "/v1/blobs/a/b").body(vec![7; 60_000])).await;
+        assert_eq!((own.status, own.json()), (200, json!(60_003)), "this route has its own limit");
+        let beyond = node.send(ask("PUT", "/v1/blobs/a/b").body(vec![7; 70_000])).await;
+        assert_eq!(beyond.status, 413);
+        node.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_in_pieces_arrives_whole() {
+    let node = Node::start(false).await;
+    let pieces = b"3\r\nabc\r\n1\r\nd\r\n2\r\nef\r\n0\r\n\r\n";
+    let answer = node
+        .send(ask("PUT", "/v1/blobs/k").header("transfer-encoding", "chunked").body(*pieces))
+        .await;
+    assert_eq!(answer.json(), json!(7));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_given_up() {
+    let node = Node::start(false).await;
+    let mut client = node.client().await;
+    client
+        .write(b"POST /v1/hurry/describe HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc")
+        .await
+        .unwrap();
+    let answer = client.answer(false).await.unwrap();
+    assert_eq!((answer.status, answer.problem().as_str()), (408, "edge.body.slow"));
+    assert!(client.is_closed().await);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_faulty_path_or_query_is_refused() {
+    both(|wire| async move {
+        let node = Node::start(wire).await;
+        let token = node.sign_in("ann", &[READ]);
+        for (path, code, pointer) in [
+            ("/v1/notes/x", "kernel.path.malformed", Some("id")),
+            ("/v1/notes/-1", "kernel.path.malformed", Some("id")),
+            ("/v1/notes/%ff", "edge.path.malformed", None),
+            ("/v1/notes/%00", "edge.path.malformed", None),
+            ("/v1/notes?count=x", "kernel.query.malformed", Some("count")),
+            ("/v1/notes", "kernel.query.malformed", Some("count")),
+            ("/v1/notes?count=1&tga=x", "kernel.query.malformed", Some("tga")),
+            ("/v1/notes?count=1&limit=1000", "kernel.page.limit", Some("limit")),
+        ] {
+            let answer = node.send(get(path).token(&token)).await;
+            assert_eq!((answer.status, answer.problem().as_str()), (400, code), "{path}");
+            assert_eq!(answer.json()["errors"][0]["pointer"].as_str(), pointer, "{path}");
+        }
+        assert_eq!(node.send(get("/v1/notes?count=1&limit=5").token(&token)).await.status, 200);
+        node.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_unread_body_of_a_refused_request_does_no_harm() {
+    let node = Node::start(false).await;
+    let mut client = node.client().await;
+    let refused = client.send(post("/v1/notes", &json!({"text": "x".repeat(50_000)}))).await;
+    assert_eq!(refused.status, 401);
+    let next = tokio::time::timeout(
+        Duration::from_secs(5),
+        client.send(post("/v1/acts/describe", &json!(0))),
+    )
+    .await
+    .unwrap();
+    assert_eq!(next.status, 200);
+    node.stop().await;
+}
