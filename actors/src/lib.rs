@@ -6,11 +6,12 @@
 //! principal) and, when asked, a reply port that travels with it, so that an answer goes straight
 //! back to the asker however many actors the message passed.
 //!
-//! ractor carries life cycle, links and wake tokens underneath; none of its types is public here.
+//! ractor carries the life cycle and the links underneath; none of its types is public here.
 //!
 //! Guarantees: a message is handled at most once; messages of one sender to one service with one
 //! worker are handled in order; every ask ends by its deadline; no message is lost uncounted.
 
+mod adding;
 mod backoff;
 mod context;
 mod current;
@@ -33,6 +34,7 @@ mod system;
 pub mod testing;
 mod time;
 
+pub use adding::SupervisorRef;
 pub use backoff::Backoff;
 pub use context::Context;
 pub use current::{current_origin, in_origin};
@@ -51,6 +53,6 @@ pub use scope::{Idempotency, Origin, Priority, RateState, Scope, Trailers};
 pub use service::{Batch, Handled, Lent, Mail, Service};
 pub use shards::Shards;
 pub use spec::{ChildSpec, DEFAULT_CAPACITY, Restart, Spec};
-pub use supervisor::{Strategy, Supervisor, SupervisorRef};
+pub use supervisor::{Strategy, Supervisor};
 pub use system::{System, SystemConfig};
 pub use time::{Deadline, Moment};

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -10,6 +10,7 @@ use ractor::{ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::adding::{AddedStopMs, RunningRef, SupervisorRef};
 use crate::backoff::Backoff;
 use crate::failure::Failure;
 use crate::observation::{ActorKind, ActorNode, ActorState, CrashDecision};
@@ -19,8 +20,6 @@ use crate::time::Moment;
 
 /// Children a supervisor may have.
 const CHILDREN_MAX: usize = 100_000;
-/// Time to start a child that is added to a running supervisor.
-const ADD_WITHIN: Duration = Duration::from_secs(60);
 
 /// Which children are restarted when one ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,41 +138,10 @@ impl Supervisor {
     }
 }
 
-type RunningRef = Arc<Mutex<Option<ActorRef<Order>>>>;
-/// The longest time that any child added while running may take to stop, in milliseconds.
-type AddedStopMs = Arc<AtomicU64>;
-
-/// A running supervisor, to add children to it.
-#[derive(Clone)]
-pub struct SupervisorRef {
-    running: RunningRef,
-    added_stop_ms: AddedStopMs,
-}
-
-impl SupervisorRef {
-    /// Starts another child. It is forgotten when the supervisor itself restarts.
-    ///
-    /// # Errors
-    /// The child's start failure; `Stopped` when the supervisor does not run.
-    pub async fn start_child(&self, child: ChildSpec) -> Result<(), Failure> {
-        let stop_ms = u64::try_from(child.stop_time().as_millis()).unwrap_or(u64::MAX);
-        self.added_stop_ms.fetch_max(stop_ms, Ordering::Relaxed);
-        let (done, started) = oneshot::channel();
-        let supervisor = self.running.lock().clone();
-        let sent = supervisor.map(|supervisor| supervisor.cast(Order::Add(child, done)));
-        if !matches!(sent, Some(Ok(()))) {
-            return Err(Failure::stopped("the supervisor"));
-        }
-        match tokio::time::timeout(ADD_WITHIN, started).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Failure::stopped("the supervisor")),
-            Err(_) => Err(Failure::expired()),
-        }
-    }
-}
-
-enum Order {
-    Restart(usize),
+/// What a supervisor is told.
+pub(crate) enum Order {
+    /// By the id of the child: its place may change while it waits.
+    Restart(u32),
     Add(ChildSpec, oneshot::Sender<Result<(), Failure>>),
     Stop(StopMode),
 }
@@ -274,6 +242,8 @@ struct State {
     restarts: VecDeque<Moment>,
     waits: JoinSet<()>,
     stopping: bool,
+    /// Children that have ended for good; they are removed when they are most of all.
+    forgettable: usize,
 }
 
 impl ractor::Actor for SupervisorActor {
@@ -296,6 +266,7 @@ impl ractor::Actor for SupervisorActor {
             restarts: VecDeque::new(),
             waits: JoinSet::new(),
             stopping: false,
+            forgettable: 0,
         };
         for index in 0..state.children.len() {
             if let Err(failure) = state.start_child(index, &myself).await {
@@ -314,7 +285,7 @@ impl ractor::Actor for SupervisorActor {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match order {
-            Order::Restart(index) => state.restart(index, &myself).await?,
+            Order::Restart(child_id) => state.restart(child_id, &myself).await?,
             Order::Add(spec, done) => {
                 let result = state.add(spec, &myself).await;
                 // The asker may have given up; the child runs all the same.
@@ -360,7 +331,11 @@ impl State {
     }
 
     async fn add(&mut self, spec: ChildSpec, myself: &ActorRef<Order>) -> Result<(), Failure> {
-        self.children.retain(|child| !(child.ended && child.spec.restart == Restart::Temporary));
+        if self.forgettable > self.children.len() / 2 {
+            self.children
+                .retain(|child| !(child.ended && child.spec.restart == Restart::Temporary));
+            self.forgettable = 0;
+        }
         if self.stopping {
             return Err(Failure::stopped(&self.node.path()));
         }
@@ -417,6 +392,7 @@ impl State {
         };
         if !wanted {
             child.ended = true;
+            self.forgettable += usize::from(child.spec.restart == Restart::Temporary);
             child.spec.starter.abandon();
             self.system.decide_crash(child_id, CrashDecision::LeftStopped);
             return Ok(());
@@ -442,7 +418,7 @@ impl State {
         self.waits.spawn(async move {
             tokio::time::sleep(wait).await;
             // A supervisor that is gone restarts nobody.
-            drop(supervisor.cast(Order::Restart(index)));
+            drop(supervisor.cast(Order::Restart(child_id)));
         });
         Ok(())
     }
@@ -459,12 +435,14 @@ impl State {
         }
     }
 
-    async fn restart(&mut self, index: usize, myself: &ActorRef<Order>) -> Result<(), Failure> {
+    async fn restart(&mut self, child_id: u32, myself: &ActorRef<Order>) -> Result<(), Failure> {
         if self.stopping {
             return Ok(());
         }
+        let is_it = |child: &Child| child.spec.starter.node().id == child_id;
+        let Some(index) = self.children.iter().position(is_it) else { return Ok(()) };
         let affected = match self.settings.strategy {
-            Strategy::OneForOne => index..(index + 1).min(self.children.len()),
+            Strategy::OneForOne => index..index + 1,
             Strategy::OneForAll => 0..self.children.len(),
             Strategy::RestForOne => index..self.children.len(),
         };

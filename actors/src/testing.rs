@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::adding::SupervisorRef;
 use crate::context::Context;
 use crate::message::{Message, Request};
 use crate::reference::ServiceRef;
@@ -15,7 +16,7 @@ use crate::running::Running;
 use crate::scope::Scope;
 use crate::service::{Handled, Lent, Service};
 use crate::spec::{ChildSpec, Spec};
-use crate::supervisor::{Supervisor, SupervisorRef};
+use crate::supervisor::Supervisor;
 use crate::system::{System, SystemConfig};
 
 /// Messages a probe keeps.

@@ -187,3 +187,25 @@ async fn children_are_added_while_a_supervisor_runs() {
     let (_, child) = shop(&system, "too late").0.build();
     assert!(supervisor.start_child(child).await.is_err());
 }
+
+#[tokio::test]
+async fn a_child_restarts_though_others_before_it_are_forgotten_while_it_waits() {
+    let system = system();
+    let specs = ["first", "second", "third", "last"].map(|name| shop(&system, name).0);
+    let [first, second, third, last] = specs.map(|spec| spec.restart(Restart::Temporary).build());
+    let slow = Backoff { first: Duration::from_millis(150), ..Backoff::default() };
+    let (supervisor, root) = Supervisor::new(&system, "root")
+        .backoff(slow)
+        .children([first.1, second.1, third.1, last.1.restart(Restart::Permanent)])
+        .build();
+    let running = system.start(root).await.expect("the shops open");
+    for shop in [&first.0, &second.0, &third.0, &last.0] {
+        shop.ask(&scope(), bomb()).await.expect_err("it crashed");
+    }
+    eventually("the temporary ones are gone", || running.system().actor_count() == 2).await;
+    let (added, child) = shop(&system, "added").0.build();
+    supervisor.start_child(child).await.expect("it opens");
+    assert_eq!(last.0.ask(&scope(), Add { amount: 1 }).await, Ok(1));
+    assert_eq!(added.ask(&scope(), Add { amount: 1 }).await, Ok(1));
+    running.shutdown().await;
+}
