@@ -26,7 +26,7 @@ use crate::observation::{
 };
 use crate::reference::ServiceRef;
 use crate::scope::Scope;
-use crate::service::{Batch, Lent, Service};
+use crate::service::{Batch, Handled, Lent, Service};
 use crate::system::PREVIEW_BYTES_MAX;
 use crate::time::Moment;
 
@@ -63,7 +63,7 @@ pub(crate) struct Running<S: Service> {
     sole: bool,
     hands: VecDeque<Envelope<S::Message>>,
     /// The message that is handled, on loan to the handler.
-    current: Option<Lent<S::Message>>,
+    current: Lent<S::Message>,
     current_kind: &'static str,
     watched: Option<Watched>,
     last: LastHeaders,
@@ -76,17 +76,18 @@ pub(crate) struct Running<S: Service> {
 
 impl<S: Service> ractor::Actor for Host<S> {
     type Msg = Serve;
-    type State = Running<S>;
+    /// Boxed, as is what [`handle`](Self::handle) runs: ractor keeps several places for each.
+    type State = Box<Running<S>>;
     type Arguments = Incarnation<S>;
 
     async fn pre_start(
         &self,
         _myself: ActorRef<Serve>,
         incarnation: Incarnation<S>,
-    ) -> Result<Running<S>, ActorProcessingErr> {
+    ) -> Result<Box<Running<S>>, ActorProcessingErr> {
         let Incarnation { service, lane, node, index, sole, start_within } = incarnation;
         node.begin_incarnation();
-        let mut running = Running {
+        let mut running = Box::new(Running {
             service,
             ctx: Context::new(ServiceRef { lane: lane.clone() }),
             lane,
@@ -94,15 +95,15 @@ impl<S: Service> ractor::Actor for Host<S> {
             index,
             sole,
             hands: VecDeque::new(),
-            current: None,
+            current: Lent::empty(),
             current_kind: "",
             watched: None,
             last: LastHeaders::new(),
             handled: 0,
             handled_told: 0,
             origin_shown: false,
-        };
-        let Running { service, ctx, .. } = &mut running;
+        });
+        let Running { service, ctx, .. } = &mut *running;
         let started = guarded(tokio::time::timeout(start_within, service.start(ctx))).await;
         match started {
             Ok(Ok(Ok(()))) => Ok(running),
@@ -115,7 +116,7 @@ impl<S: Service> ractor::Actor for Host<S> {
     async fn post_start(
         &self,
         myself: ActorRef<Serve>,
-        running: &mut Running<S>,
+        running: &mut Box<Running<S>>,
     ) -> Result<(), ActorProcessingErr> {
         running.node.set_state(ActorState::Running);
         running.lane.attach(running.index);
@@ -127,10 +128,10 @@ impl<S: Service> ractor::Actor for Host<S> {
         &self,
         myself: ActorRef<Serve>,
         _serve: Serve,
-        running: &mut Running<S>,
+        running: &mut Box<Running<S>>,
     ) -> Result<(), ActorProcessingErr> {
         let node = running.node.clone();
-        let served = watched(&node, running.serve()).await;
+        let served = Box::pin(watched(&node, running.serve())).await;
         running.tell_handled();
         match served {
             Ok(Ok(())) => {
@@ -145,10 +146,10 @@ impl<S: Service> ractor::Actor for Host<S> {
     async fn post_stop(
         &self,
         _myself: ActorRef<Serve>,
-        running: &mut Running<S>,
+        running: &mut Box<Running<S>>,
     ) -> Result<(), ActorProcessingErr> {
         running.ctx.reset();
-        let Running { service, ctx, .. } = running;
+        let Running { service, ctx, .. } = &mut **running;
         if let Err(report) = guarded(service.stop(ctx)).await {
             running.record_crash(report);
         }
@@ -186,8 +187,9 @@ impl<S: Service> Running<S> {
             }
             if S::BATCHES {
                 self.deliver_batch().await?;
-            } else if let Some(envelope) = self.hands.pop_front() {
-                self.deliver(envelope).await;
+            } else if self.begin() {
+                let result = self.service.handle(&mut self.current, &mut self.ctx).await;
+                self.end(result);
             }
             if self.lane.shall_stop(self.index) {
                 return Ok(());
@@ -199,21 +201,27 @@ impl<S: Service> Running<S> {
         }
     }
 
-    async fn deliver(&mut self, envelope: Envelope<S::Message>) {
-        if self.sole {
-            self.lane.set_in_hands(self.hands.len());
-        }
+    /// Takes the next message into place for the handler; false if it had expired.
+    ///
+    /// It is looked at where it lies and moved once: envelopes are large enough for that to show.
+    #[inline]
+    fn begin(&mut self) -> bool {
+        let Some(envelope) = self.hands.front() else { return false };
         self.handled += 1;
         if envelope.deadline.has_passed(self.lane.system.coarse_now()) {
-            self.expire(envelope);
-            return;
+            self.expire();
+            return false;
         }
         let kind = envelope.message.kind();
         self.last.add(self.handled, kind, envelope.sender);
         if envelope.sent_nanos != 0 || self.lane.is_tapped() {
-            self.watched = Some(self.watch(&envelope));
+            self.watched = Some(self.watch(envelope));
         }
+        let Some(envelope) = self.hands.pop_front() else { return false };
         let Envelope { message, port, origin, deadline, priority, .. } = envelope;
+        if self.sole {
+            self.lane.set_in_hands(self.hands.len());
+        }
         if origin.is_some() || self.origin_shown {
             self.origin_shown = origin.is_some();
             set_current(origin.clone());
@@ -221,20 +229,23 @@ impl<S: Service> Running<S> {
         self.ctx.scope = Scope { deadline, priority, origin };
         self.ctx.port = port;
         self.current_kind = kind;
+        self.current.lend(message);
         self.node.enter_handler();
-        let result = {
-            let lent = self.current.insert(Lent::new(message));
-            self.service.handle(lent, &mut self.ctx).await
-        };
+        true
+    }
+
+    /// Accounts for a handled message.
+    #[inline]
+    fn end(&mut self, result: Handled) {
         self.node.leave_handler();
-        self.current = None;
+        self.current.clear();
         if self.watched.is_some() {
             self.record(if result.is_ok() { Outcome::Done } else { Outcome::Failed });
         }
         match result {
             // A request that the handler neither answered nor passed on fails here.
-            Ok(()) => self.ctx.port = None,
-            Err(failure) => self.answer_failure(kind, failure),
+            Ok(()) => drop(self.ctx.port.take()),
+            Err(failure) => self.answer_failure(self.current_kind, failure),
         }
     }
 
@@ -242,12 +253,12 @@ impl<S: Service> Running<S> {
         let now = self.lane.system.coarse_now();
         let waiting = self.hands.len();
         for _ in 0..waiting {
-            let Some(envelope) = self.hands.pop_front() else { break };
+            let Some(envelope) = self.hands.front() else { break };
             if envelope.deadline.has_passed(now) {
                 self.handled += 1;
-                self.expire(envelope);
+                self.expire();
             } else {
-                self.hands.push_back(envelope);
+                self.hands.rotate_left(1);
             }
         }
         let fresh = self.hands.len();
@@ -286,7 +297,13 @@ impl<S: Service> Running<S> {
         }
     }
 
-    fn expire(&self, envelope: Envelope<S::Message>) {
+    /// Accounts for the next message, whose deadline has passed.
+    #[cold]
+    fn expire(&mut self) {
+        let Some(envelope) = self.hands.pop_front() else { return };
+        if self.sole {
+            self.lane.set_in_hands(self.hands.len());
+        }
         self.lane.node.counters.count_expired();
         match envelope.port {
             Some(port) => port.fail(Failure::expired(), envelope.origin),
@@ -294,6 +311,7 @@ impl<S: Service> Running<S> {
         }
     }
 
+    #[cold]
     fn answer_failure(&mut self, kind: &'static str, failure: Failure) {
         self.lane.node.counters.count_failed();
         match self.ctx.port.take() {
@@ -310,7 +328,7 @@ impl<S: Service> Running<S> {
         let failure = Failure::crashed(&self.node.path());
         self.record(Outcome::Crashed);
         self.record_crash(report);
-        self.current = None;
+        self.current.clear();
         if let Some(port) = self.ctx.port.take() {
             port.fail(failure.clone(), self.ctx.scope.origin.clone());
         }
@@ -327,7 +345,7 @@ impl<S: Service> Running<S> {
         with_origin(self.ctx.scope.origin.clone(), || {
             tracing::error!(actor = %node.path(), reason = %report.reason, location = report.location, kind = killer_kind, "an actor crashed");
         });
-        let killer = self.current.as_ref().and_then(Lent::peek);
+        let killer = self.current.peek();
         self.lane.system.record_crash(|number| Crash {
             number,
             at_nanos: Moment::now().as_nanos(),
@@ -425,7 +443,7 @@ struct Watched {
 
 impl<S: Service> Drop for Running<S> {
     fn drop(&mut self) {
-        if self.current.is_some() {
+        if !S::BATCHES && self.node.is_in_handler() {
             // Killed inside a handler: that message is lost, and its dropped port fails the asker.
             self.lane.node.counters.count_dead();
         }

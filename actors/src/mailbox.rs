@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 use tokio::sync::Notify;
 
 use crate::failure::Failure;
@@ -44,28 +44,13 @@ pub(crate) struct Envelope<M> {
 }
 
 impl<M> Envelope<M> {
-    pub(crate) fn new(message: M, scope: &Scope, port: Option<ReplyPort>, sender: u32) -> Self {
-        Self {
-            message,
-            port,
-            origin: scope.origin.clone(),
-            deadline: scope.deadline,
-            sent_nanos: 0,
-            sender,
-            priority: scope.priority,
-        }
-    }
-
     pub(crate) fn scope(&self) -> Scope {
         Scope { deadline: self.deadline, priority: self.priority, origin: self.origin.clone() }
     }
 }
 
-/// A message that the lane did not take, with the reason.
-pub(crate) struct Refused<M> {
-    pub(crate) envelope: Envelope<M>,
-    pub(crate) failure: Failure,
-}
+/// Why the lane did not take a message, with its reply port.
+pub(crate) type Refused = (Failure, Option<ReplyPort>);
 
 /// What a worker shall do next.
 #[derive(Debug, PartialEq, Eq)]
@@ -147,40 +132,57 @@ impl<M: Message> Lane<M> {
     }
 
     /// Puts a message into the lane and wakes a sleeping worker.
-    pub(crate) fn push(&self, mut envelope: Envelope<M>) -> Result<(), Refused<M>> {
+    #[inline]
+    pub(crate) fn push(
+        &self,
+        mut message: M,
+        scope: &Scope,
+        port: Option<ReplyPort>,
+        sender: u32,
+    ) -> Result<(), Refused> {
         if self.wire_always {
-            match through_wire(&envelope.message) {
-                Ok(message) => envelope.message = message,
-                Err(failure) => return Err(Refused { envelope, failure }),
+            match through_wire(&message) {
+                Ok(decoded) => message = decoded,
+                Err(failure) => return Err((failure, port)),
             }
         }
+        let Scope { deadline, priority, ref origin } = *scope;
+        let origin = origin.clone();
         let mut state = self.state.lock();
-        if state.phase != Phase::Open {
-            drop(state);
-            let failure = Failure::stopped(&self.node.path());
-            return Err(Refused { envelope, failure });
-        }
         let waiting = state.queue.len() + self.in_hands.load(Ordering::Relaxed);
-        if waiting >= room(self.capacity, envelope.priority) {
+        if state.phase != Phase::Open || waiting >= room(self.capacity, priority) {
+            let open = state.phase == Phase::Open;
             drop(state);
-            self.node.counters.count_shed();
-            let failure = Failure::overloaded(&self.node.path());
-            return Err(Refused { envelope, failure });
+            return Err((self.refuse(open), port));
         }
         state.received += 1;
-        if state.received & state.sample_mask == 0 {
-            envelope.sent_nanos = Moment::now().as_nanos();
-        }
-        if state.received & (RATE_WINDOW - 1) == 0 {
-            state.measure_rate();
-        }
-        state.queue.push_back(envelope);
+        let timed = state.received & state.sample_mask == 0;
+        let sent_nanos = if timed { state.note_time() } else { 0 };
+        state.queue.push_back(Envelope {
+            message,
+            port,
+            origin,
+            deadline,
+            sent_nanos,
+            sender,
+            priority,
+        });
         if state.asleep > 0 {
             let waker = state.take_sleeper();
             drop(state);
             wake(waker);
         }
         Ok(())
+    }
+
+    #[cold]
+    fn refuse(&self, open: bool) -> Failure {
+        if open {
+            self.node.counters.count_shed();
+            Failure::overloaded(&self.node.path())
+        } else {
+            Failure::stopped(&self.node.path())
+        }
     }
 
     /// Seats an incarnation of worker `index`.
@@ -197,16 +199,15 @@ impl<M: Message> Lane<M> {
         }
         state.seats[index] = Seat::default();
         self.note_stop(&state);
-        while let Some(envelope) = unbegun.pop_back() {
-            state.queue.push_front(envelope);
-        }
+        unbegun.append(&mut state.queue);
+        std::mem::swap(unbegun, &mut state.queue);
         self.in_hands.store(0, Ordering::Relaxed);
-        if state.phase == Phase::Closed {
-            self.bury(&mut state.queue);
-        }
+        let closed = state.phase == Phase::Closed;
+        let left = if closed { std::mem::take(&mut state.queue) } else { VecDeque::new() };
         let waker = if state.queue.is_empty() { None } else { state.take_sleeper() };
         drop(state);
         wake(waker);
+        self.bury(left);
     }
 
     /// Moves waiting messages to a worker's hands: all of them to a sole worker, one to each of
@@ -227,7 +228,9 @@ impl<M: Message> Lane<M> {
         if state.queue.is_empty() {
             state.seats[index].asleep = Some(context.waker().clone());
             state.asleep += 1;
-            if state.phase != Phase::Open && state.is_quiet() {
+            let drained = state.phase != Phase::Open && state.is_quiet();
+            drop(state);
+            if drained {
                 self.emptied.notify_waiters();
             }
             return Poll::Pending;
@@ -289,7 +292,9 @@ impl<M: Message> Lane<M> {
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.phase = Phase::Closed;
-        self.bury(&mut state.queue);
+        let left = std::mem::take(&mut state.queue);
+        drop(state);
+        self.bury(left);
     }
 
     /// Messages that wait.
@@ -326,8 +331,9 @@ impl<M: Message> Lane<M> {
         self.stop_asked.store(asked, Ordering::Relaxed);
     }
 
-    fn bury(&self, queue: &mut VecDeque<Envelope<M>>) {
-        for envelope in queue.drain(..) {
+    /// Not under the lock: it writes out each message and wakes askers.
+    fn bury(&self, left: VecDeque<Envelope<M>>) {
+        for envelope in left {
             self.system.bury(&self.node, envelope, DeadReason::Stopped);
         }
     }
@@ -335,8 +341,8 @@ impl<M: Message> Lane<M> {
 
 impl<M: Message> Drop for Lane<M> {
     fn drop(&mut self) {
-        let mut queue = std::mem::take(&mut self.state.get_mut().queue);
-        self.bury(&mut queue);
+        let left = std::mem::take(&mut self.state.get_mut().queue);
+        self.bury(left);
     }
 }
 
@@ -352,12 +358,16 @@ impl<M> State<M> {
             && self.seats.iter().all(|seat| seat.asleep.is_some() || !seat.present)
     }
 
-    fn measure_rate(&mut self) {
+    /// The time for a message that is timed; now and then it also measures the rate.
+    fn note_time(&mut self) -> u64 {
         let now = Moment::now().as_nanos();
-        let elapsed = now.saturating_sub(self.window_began_nanos);
-        self.window_began_nanos = now;
-        let slow = elapsed / RATE_WINDOW > FULL_TIMING_NANOS;
-        self.sample_mask = if slow { 0 } else { SAMPLE_EVERY - 1 };
+        if self.received & (RATE_WINDOW - 1) == 0 {
+            let elapsed = now.saturating_sub(self.window_began_nanos);
+            self.window_began_nanos = now;
+            let slow = elapsed / RATE_WINDOW > FULL_TIMING_NANOS;
+            self.sample_mask = if slow { 0 } else { SAMPLE_EVERY - 1 };
+        }
+        now
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::failure::Failure;
-use crate::mailbox::{Envelope, Lane};
+use crate::mailbox::{Lane, Refused};
 use crate::message::{Message, Request};
 use crate::reply::{Answer, Pending, ReplyPort};
 use crate::scope::Scope;
@@ -55,8 +55,7 @@ impl<M: Message> ServiceRef<M> {
     where
         R: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
     {
-        let system = &self.lane.system;
-        Pending::new(&system.shared.deadlines, scope.deadline, system.wire_always())
+        Pending::new(self.lane.system.shared.deadlines, scope.deadline)
     }
 
     /// Sends a message with a port that was opened before. A refusal fails the port.
@@ -78,14 +77,14 @@ impl<M: Message> ServiceRef<M> {
         self.lane.depth()
     }
 
+    #[inline]
     pub(crate) fn put(
         &self,
         message: M,
         scope: &Scope,
         port: Option<ReplyPort>,
         sender: u32,
-    ) -> Result<(), (Failure, Option<ReplyPort>)> {
-        let envelope = Envelope::new(message, scope, port, sender);
-        self.lane.push(envelope).map_err(|refused| (refused.failure, refused.envelope.port))
+    ) -> Result<(), Refused> {
+        self.lane.push(message, scope, port, sender)
     }
 }

@@ -2,20 +2,26 @@
 //!
 //! Erasure lets an envelope pass through actors that know nothing of the reply's type; the actor
 //! that answers names its request and gets the type back. A port that is dropped unanswered fails
-//! its asker at once. Slots that are waited for are listed in a table that fails them when their
-//! deadline passes, which costs a fraction of a timer for each call.
+//! its asker at once; an asker whose deadline passes is failed by the next tick.
+//!
+//! Invariants: a slot has one port and one asker, and goes back to the table when both are done
+//! with it, so that no end ever sees the next use of its slot. An open ask costs no table entry:
+//! the sweep reads the deadlines of all slots, which lie side by side.
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::deadlines::{DeadlineTable, NO_DEADLINE};
 use crate::failure::Failure;
+use crate::lock::Mutex;
 use crate::message::through_wire;
 use crate::scope::Origin;
 use crate::time::{Deadline, Moment};
@@ -29,75 +35,203 @@ pub struct Answer<R> {
     pub origin: Option<Arc<Origin>>,
 }
 
-enum State<R> {
-    Waiting(Option<Waker>),
-    Answered(Answer<R>),
-    Taken,
+/// A place for one answer at a time.
+pub(crate) struct Slot {
+    table: &'static DeadlineTable,
+    /// When the asker is failed; [`NO_DEADLINE`] while nobody waits.
+    deadline: &'static AtomicU64,
+    inner: Mutex<Inner>,
 }
 
-struct Slot<R> {
-    state: Mutex<State<R>>,
-    wire: bool,
+#[derive(Default)]
+struct Inner {
+    answered: bool,
+    port_done: bool,
+    asker_done: bool,
+    waker: Option<Waker>,
+    /// An `Option<R>`. The empty box stays for the next answer of the same type.
+    reply: Option<Box<dyn Any + Send>>,
+    failure: Option<Failure>,
+    origin: Option<Arc<Origin>>,
 }
 
-impl<R> Slot<R> {
-    fn fill(&self, answer: Answer<R>) {
-        let mut state = self.state.lock();
-        if let State::Waiting(waker) = &mut *state {
-            let waker = waker.take();
-            *state = State::Answered(answer);
-            drop(state);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
+impl Inner {
+    /// Makes the slot as new. What was in it is returned, to be dropped without the lock.
+    fn reset(&mut self) -> Self {
+        let spare = if self.answered && self.failure.is_none() { None } else { self.reply.take() };
+        std::mem::replace(self, Self { reply: spare, ..Self::default() })
     }
 }
 
-trait AnySlot: Any + Send + Sync {
-    fn fail(&self, failure: Failure, origin: Option<Arc<Origin>>);
+impl Slot {
+    pub(crate) fn new(table: &'static DeadlineTable, deadline: &'static AtomicU64) -> Self {
+        Self { table, deadline, inner: Mutex::new(Inner::default()) }
+    }
+
+    #[inline]
+    pub(crate) fn table(&self) -> &'static DeadlineTable {
+        self.table
+    }
+
+    /// Fails the asker if it still waits for what was due before `now`.
+    pub(crate) fn expire(&self, now: Moment) {
+        let mut inner = self.inner.lock();
+        // Since the sweep looked, the slot may have been answered and even taken into use again.
+        if inner.answered || self.deadline.load(Ordering::Relaxed) > now.as_nanos() {
+            return;
+        }
+        inner.answered = true;
+        inner.failure = Some(Failure::expired());
+        let waker = inner.waker.take();
+        drop(inner);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// What a port does once, at its end. An asker that is gone or was failed before ignores it.
+    #[inline]
+    fn answer<R: Send + 'static>(
+        &'static self,
+        result: Result<R, Failure>,
+        origin: Option<Arc<Origin>>,
+    ) {
+        let mut inner = self.inner.lock();
+        inner.port_done = true;
+        if inner.asker_done {
+            let left = inner.reset();
+            drop(inner);
+            drop(left);
+            self.table.recycle(self);
+            return;
+        }
+        if inner.answered {
+            return;
+        }
+        inner.answered = true;
+        inner.origin = origin;
+        match result {
+            Ok(reply) => put(&mut inner.reply, reply),
+            Err(failure) => inner.failure = Some(failure),
+        }
+        let waker = inner.waker.take();
+        drop(inner);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn fail(&'static self, failure: Failure, origin: Option<Arc<Origin>>) {
+        self.answer::<()>(Err(failure), origin);
+    }
+
+    #[inline]
+    fn poll<R: 'static>(
+        &'static self,
+        deadline: Deadline,
+        context: &Context<'_>,
+    ) -> Poll<Answer<R>> {
+        let mut inner = self.inner.lock();
+        if !inner.answered {
+            let known = inner.waker.as_ref().is_some_and(|own| own.will_wake(context.waker()));
+            if !known {
+                let before = inner.waker.replace(context.waker().clone());
+                self.deadline.store(deadline.as_nanos(), Ordering::Relaxed);
+                drop(inner);
+                drop(before);
+            }
+            return Poll::Pending;
+        }
+        self.deadline.store(NO_DEADLINE, Ordering::Relaxed);
+        inner.answered = false;
+        let origin = inner.origin.take();
+        let (result, mistyped) = match inner.failure.take() {
+            Some(failure) => (Err(failure), None),
+            None => take(&mut inner.reply),
+        };
+        let done = inner.port_done;
+        inner.asker_done = !done;
+        inner.port_done = false;
+        drop(inner);
+        drop(mistyped);
+        if done {
+            self.table.recycle(self);
+        }
+        Poll::Ready(Answer { result, origin })
+    }
+
+    /// The asker went away before it had its answer.
+    fn abandon(&'static self) {
+        let mut inner = self.inner.lock();
+        self.deadline.store(NO_DEADLINE, Ordering::Relaxed);
+        let done = inner.port_done;
+        let left = inner.reset();
+        inner.asker_done = !done;
+        drop(inner);
+        drop(left);
+        if done {
+            self.table.recycle(self);
+        }
+    }
+
+    fn is_awaited(&self) -> bool {
+        let inner = self.inner.lock();
+        !inner.answered && !inner.asker_done
+    }
 }
 
-impl<R: Send + 'static> AnySlot for Slot<R> {
-    #[inline]
-    fn fail(&self, failure: Failure, origin: Option<Arc<Origin>>) {
-        self.fill(Answer { result: Err(failure), origin });
+type Place = Option<Box<dyn Any + Send>>;
+
+#[inline]
+fn put<R: Send + 'static>(place: &mut Place, reply: R) {
+    match place.as_mut().and_then(|place| place.downcast_mut::<Option<R>>()) {
+        Some(place) => *place = Some(reply),
+        None => *place = Some(Box::new(Some(reply))),
+    }
+}
+
+/// The reply; or, with a failure, a reply of another type.
+#[inline]
+fn take<R: 'static>(place: &mut Place) -> (Result<R, Failure>, Place) {
+    match place.as_mut().and_then(|place| place.downcast_mut::<Option<R>>()?.take()) {
+        Some(reply) => (Ok(reply), None),
+        None => (Err(mistyped::<R>()), place.take()),
     }
 }
 
 /// The erased end of a reply slot. Dropping it unanswered fails the asker.
 pub struct ReplyPort {
-    slot: Option<Arc<dyn AnySlot>>,
+    slot: &'static Slot,
 }
 
 impl ReplyPort {
     /// Fails the asker.
-    #[inline]
-    pub fn fail(mut self, failure: Failure, origin: Option<Arc<Origin>>) {
-        if let Some(slot) = self.slot.take() {
-            slot.fail(failure, origin);
-        }
+    pub fn fail(self, failure: Failure, origin: Option<Arc<Origin>>) {
+        self.into_slot().fail(failure, origin);
     }
 
     /// The typed end for an answer of type `R`.
     ///
-    /// A port of another type fails its asker: the actor answered a request that it was not asked.
+    /// An answer of another type than the one that was asked for fails the asker.
     #[must_use]
-    pub fn typed<R: Serialize + DeserializeOwned + Send + 'static>(mut self) -> Reply<R> {
-        let Some(slot) = self.slot.take() else { return Reply { slot: None, origin: None } };
-        if (*slot).type_id() != TypeId::of::<Slot<R>>() {
-            slot.fail(mistyped::<R>(), None);
-            return Reply { slot: None, origin: None };
-        }
-        let any: Arc<dyn Any + Send + Sync> = slot;
-        Reply { slot: any.downcast().ok(), origin: None }
+    #[inline]
+    pub fn typed<R: Serialize + DeserializeOwned + Send + 'static>(self) -> Reply<R> {
+        Reply { slot: Some(self.into_slot()), origin: None, reply: PhantomData }
+    }
+
+    /// The slot, without an answer from the port's end.
+    #[inline]
+    fn into_slot(self) -> &'static Slot {
+        let slot = self.slot;
+        std::mem::forget(self);
+        slot
     }
 }
 
 fn mistyped<R>() -> Failure {
     Failure::internal(
         "actors.reply.mistyped",
-        format!("the answer has the type {}, which was not asked for", std::any::type_name::<R>()),
+        format!("the answer does not have the type {}", std::any::type_name::<R>()),
     )
 }
 
@@ -106,24 +240,22 @@ fn dropped() -> Failure {
 }
 
 impl Drop for ReplyPort {
-    #[inline]
     fn drop(&mut self) {
-        if let Some(slot) = self.slot.take() {
-            slot.fail(dropped(), None);
-        }
+        self.slot.fail(dropped(), None);
     }
 }
 
 /// The typed end of a reply slot, for an answer that is given later or by somebody else.
 pub struct Reply<R: Serialize + DeserializeOwned + Send + 'static> {
-    slot: Option<Arc<Slot<R>>>,
+    slot: Option<&'static Slot>,
     origin: Option<Arc<Origin>>,
+    reply: PhantomData<fn(R)>,
 }
 
 impl<R: Serialize + DeserializeOwned + Send + 'static> Reply<R> {
     /// A reply nobody waits for, for a request that was told.
     pub(crate) fn to_nobody() -> Self {
-        Self { slot: None, origin: None }
+        Self { slot: None, origin: None, reply: PhantomData }
     }
 
     /// Attaches the origin whose trailers go back with the answer.
@@ -136,15 +268,19 @@ impl<R: Serialize + DeserializeOwned + Send + 'static> Reply<R> {
     /// Whether anybody waits for the answer.
     #[must_use]
     pub fn is_awaited(&self) -> bool {
-        self.slot.as_ref().is_some_and(|slot| matches!(*slot.state.lock(), State::Waiting(_)))
+        self.slot.is_some_and(Slot::is_awaited)
     }
 
     /// Answers.
+    #[inline]
     pub fn send(mut self, result: Result<R, Failure>) {
         if let Some(slot) = self.slot.take() {
-            let result =
-                if slot.wire { result.and_then(|reply| through_wire(&reply)) } else { result };
-            slot.fill(Answer { result, origin: self.origin.take() });
+            let result = if slot.table.wire_always() {
+                result.and_then(|reply| through_wire(&reply))
+            } else {
+                result
+            };
+            slot.answer(result, self.origin.take());
         }
     }
 }
@@ -153,7 +289,7 @@ impl<R: Serialize + DeserializeOwned + Send + 'static> Drop for Reply<R> {
     #[inline]
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            slot.fill(Answer { result: Err(dropped()), origin: self.origin.take() });
+            slot.fail(dropped(), self.origin.take());
         }
     }
 }
@@ -163,152 +299,131 @@ impl<R: Serialize + DeserializeOwned + Send + 'static> Drop for Reply<R> {
 /// It always ends: with the answer, with the failure of a dropped port, or with
 /// [`FailureKind::Expired`](crate::FailureKind::Expired) within one tick after the deadline.
 pub struct Pending<R> {
-    slot: Arc<Slot<R>>,
+    slot: Option<&'static Slot>,
     deadline: Deadline,
-    table: Arc<DeadlineTable>,
-    ticket: Option<Ticket>,
+    reply: PhantomData<fn() -> R>,
 }
 
 impl<R: Serialize + DeserializeOwned + Send + 'static> Pending<R> {
-    pub(crate) fn new(
-        table: &Arc<DeadlineTable>,
-        deadline: Deadline,
-        wire: bool,
-    ) -> (ReplyPort, Self) {
-        let slot = Arc::new(Slot { state: Mutex::new(State::Waiting(None)), wire });
-        let port = ReplyPort { slot: Some(slot.clone()) };
-        (port, Self { slot, deadline, table: table.clone(), ticket: None })
+    #[inline]
+    pub(crate) fn new(table: &'static DeadlineTable, deadline: Deadline) -> (ReplyPort, Self) {
+        let slot = table.take();
+        (ReplyPort { slot }, Self { slot: Some(slot), deadline, reply: PhantomData })
     }
 }
 
 impl<R: Send + 'static> Future for Pending<R> {
     type Output = Answer<R>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let first_wait = {
-            let mut state = self.slot.state.lock();
-            match &mut *state {
-                State::Waiting(Some(waker)) => {
-                    waker.clone_from(context.waker());
-                    false
-                }
-                State::Waiting(waker @ None) => {
-                    *waker = Some(context.waker().clone());
-                    true
-                }
-                State::Answered(_) => {
-                    let State::Answered(answer) = std::mem::replace(&mut *state, State::Taken)
-                    else {
-                        unreachable!("the state was just matched under the lock")
-                    };
-                    return Poll::Ready(answer);
-                }
-                State::Taken => return Poll::Pending,
-            }
-        };
-        if first_wait && self.ticket.is_none() {
-            let slot: Arc<dyn AnySlot> = self.slot.clone();
-            self.ticket = Some(self.table.list(self.deadline, slot));
+        let Some(slot) = self.slot else { return Poll::Pending };
+        let polled = slot.poll(self.deadline, context);
+        if polled.is_ready() {
+            self.slot = None;
         }
-        Poll::Pending
+        polled
     }
 }
 
 impl<R> Drop for Pending<R> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.table.strike(ticket);
+        if let Some(slot) = self.slot.take() {
+            slot.abandon();
         }
     }
 }
 
-const SHARDS: usize = 8;
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-struct Ticket {
-    shard: usize,
-    index: usize,
-}
+    use super::*;
+    use crate::failure::FailureKind;
 
-/// The slots that are waited for, by deadline.
-pub(crate) struct DeadlineTable {
-    shards: [Mutex<Shard>; SHARDS],
-}
+    fn table() -> &'static DeadlineTable {
+        DeadlineTable::leaked(false)
+    }
 
-struct Shard {
-    waiting: Vec<Option<(Deadline, Arc<dyn AnySlot>)>>,
-    free: Vec<usize>,
-    earliest_nanos: u64,
-}
-
-impl DeadlineTable {
-    pub(crate) fn new() -> Self {
-        Self {
-            shards: std::array::from_fn(|_| {
-                Mutex::new(Shard {
-                    waiting: Vec::new(),
-                    free: Vec::new(),
-                    earliest_nanos: u64::MAX,
-                })
-            }),
+    fn poll<R: Send + 'static>(pending: &mut Pending<R>) -> Option<Answer<R>> {
+        match Pin::new(pending).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => Some(answer),
+            Poll::Pending => None,
         }
     }
 
-    #[inline]
-    fn list(&self, deadline: Deadline, slot: Arc<dyn AnySlot>) -> Ticket {
-        let number = shard_of_this_thread();
-        let mut shard = self.shards[number].lock();
-        shard.earliest_nanos = shard.earliest_nanos.min(deadline.as_nanos());
-        let entry = Some((deadline, slot));
-        let index = if let Some(index) = shard.free.pop() {
-            shard.waiting[index] = entry;
-            index
-        } else {
-            shard.waiting.push(entry);
-            shard.waiting.len() - 1
-        };
-        Ticket { shard: number, index }
+    fn kind<R>(answer: Option<Answer<R>>) -> Option<FailureKind> {
+        answer?.result.err().map(|failure| failure.kind())
     }
 
-    #[inline]
-    fn strike(&self, ticket: Ticket) {
-        let mut shard = self.shards[ticket.shard].lock();
-        shard.waiting[ticket.index] = None;
-        shard.free.push(ticket.index);
+    #[test]
+    fn a_slot_is_used_again_when_both_ends_are_done_with_it() {
+        let table = table();
+        let (port, mut pending) = Pending::<u64>::new(table, Deadline::after(Duration::MAX));
+        let first = port.slot;
+        assert!(poll(&mut pending).is_none());
+        port.typed::<u64>().send(Ok(7));
+        assert_eq!(poll(&mut pending).and_then(|answer| answer.result.ok()), Some(7));
+        let (port, mut pending) = Pending::<String>::new(table, Deadline::after(Duration::MAX));
+        assert!(std::ptr::eq(first, port.slot));
+        assert!(poll(&mut pending).is_none());
+        drop(port);
+        assert_eq!(kind(poll(&mut pending)), Some(FailureKind::Internal));
     }
 
-    /// Fails every slot whose deadline has passed; an answered slot ignores it.
-    pub(crate) fn sweep(&self, now: Moment) {
-        for shard in &self.shards {
-            let mut late = Vec::new();
-            {
-                let mut shard = shard.lock();
-                if shard.earliest_nanos > now.as_nanos() {
-                    continue;
-                }
-                let mut earliest_nanos = u64::MAX;
-                for (deadline, slot) in shard.waiting.iter().flatten() {
-                    if deadline.has_passed(now) {
-                        late.push(slot.clone());
-                    } else {
-                        earliest_nanos = earliest_nanos.min(deadline.as_nanos());
-                    }
-                }
-                shard.earliest_nanos = earliest_nanos;
+    #[test]
+    fn a_late_answer_does_not_reach_the_next_ask() {
+        let table = table();
+        let (late, mut pending) = Pending::<u64>::new(table, Deadline::after(Duration::ZERO));
+        assert!(poll(&mut pending).is_none());
+        table.sweep(Moment::now());
+        assert_eq!(kind(poll(&mut pending)), Some(FailureKind::Expired));
+        let (port, mut next) = Pending::<u64>::new(table, Deadline::after(Duration::MAX));
+        assert!(!std::ptr::eq(late.slot, port.slot));
+        late.typed::<u64>().send(Ok(1));
+        assert!(poll(&mut next).is_none());
+        table.sweep(Moment::now());
+        assert!(poll(&mut next).is_none());
+        port.typed::<u64>().send(Ok(2));
+        assert_eq!(poll(&mut next).and_then(|answer| answer.result.ok()), Some(2));
+    }
+
+    #[test]
+    fn an_answer_to_an_asker_that_went_away_is_dropped() {
+        let held = Arc::new(());
+        for answered_before in [true, false] {
+            let table = table();
+            let deadline = Deadline::after(Duration::MAX);
+            let (port, mut pending) = Pending::<Held>::new(table, deadline);
+            let slot = port.slot;
+            assert!(poll(&mut pending).is_none());
+            let reply = port.typed::<Held>();
+            assert!(reply.is_awaited());
+            if answered_before {
+                reply.send(Ok(Held(Some(held.clone()))));
+                drop(pending);
+            } else {
+                drop(pending);
+                assert!(!reply.is_awaited());
+                reply.send(Ok(Held(Some(held.clone()))));
             }
-            for slot in late {
-                slot.fail(Failure::expired(), None);
-            }
+            assert_eq!(Arc::strong_count(&held), 1);
+            assert!(std::ptr::eq(slot, table.take()));
         }
     }
-}
 
-#[inline]
-fn shard_of_this_thread() -> usize {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static SHARD: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
+    #[derive(Serialize, serde::Deserialize)]
+    struct Held(#[serde(skip)] Option<Arc<()>>);
+
+    #[test]
+    fn an_answer_of_another_type_fails_the_asker() {
+        let (port, mut pending) = Pending::<u64>::new(table(), Deadline::after(Duration::MAX));
+        port.typed::<String>().send(Ok("seven".to_owned()));
+        let answer = poll(&mut pending).and_then(|answer| answer.result.err());
+        assert_eq!(
+            answer.map(|failure| failure.code().to_owned()).as_deref(),
+            Some("actors.reply.mistyped")
+        );
     }
-    SHARD.with(|shard| *shard)
 }

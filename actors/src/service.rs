@@ -67,14 +67,28 @@ pub struct Lent<M> {
 }
 
 impl<M> Lent<M> {
-    pub(crate) fn new(message: M) -> Self {
-        Self { message: Some(message) }
+    /// A place for messages, with none yet.
+    pub(crate) const fn empty() -> Self {
+        Self { message: None }
+    }
+
+    #[inline]
+    pub(crate) fn lend(&mut self, message: M) -> &mut Self {
+        self.message = Some(message);
+        self
+    }
+
+    /// Drops the message if the handler left it.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.message = None;
     }
 
     /// Takes the message to pass it on. A crash afterwards can show its header only.
     ///
     /// # Panics
     /// When it was taken before.
+    #[inline]
     pub fn take(&mut self) -> M {
         self.message.take().expect("a lent message is taken once")
     }
@@ -87,12 +101,14 @@ impl<M> Lent<M> {
 impl<M> Deref for Lent<M> {
     type Target = M;
 
+    #[inline]
     fn deref(&self) -> &M {
         self.message.as_ref().expect("a lent message is not read after it was taken")
     }
 }
 
 impl<M> DerefMut for Lent<M> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut M {
         self.message.as_mut().expect("a lent message is not changed after it was taken")
     }
@@ -143,6 +159,7 @@ impl<M: Message> Mail<M> {
     }
 }
 
+#[inline]
 pub(crate) fn typed<R>(port: Option<ReplyPort>, scope: &Scope) -> Reply<R>
 where
     R: Serialize + DeserializeOwned + Send + 'static,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::deadlines::DeadlineTable;
 use crate::failure::Failure;
 use crate::mailbox::Envelope;
 use crate::message::Message;
@@ -14,7 +15,6 @@ use crate::observation::{
     KindTable, MessageRecord, ProtocolSummary, Registry, Ring, SortKey, TapId, TapLimits,
     TapSelector, Taps, TreeNode, install_panic_hook, redacted, redaction_preview,
 };
-use crate::reply::DeadlineTable;
 use crate::running::Running;
 use crate::spec::ChildSpec;
 use crate::time::Moment;
@@ -56,7 +56,7 @@ pub(crate) struct Shared {
     next_id: AtomicU32,
     coarse_nanos: AtomicU64,
     ticking: AtomicBool,
-    pub(crate) deadlines: Arc<DeadlineTable>,
+    pub(crate) deadlines: &'static DeadlineTable,
     pub(crate) registry: Registry,
     pub(crate) kinds: KindTable,
     pub(crate) records: Ring<MessageRecord>,
@@ -81,7 +81,7 @@ impl System {
                 next_id: AtomicU32::new(1),
                 coarse_nanos: AtomicU64::new(Moment::now().as_nanos()),
                 ticking: AtomicBool::new(false),
-                deadlines: Arc::new(DeadlineTable::new()),
+                deadlines: DeadlineTable::leaked(config.wire_always),
                 registry: Registry::default(),
                 kinds: KindTable::default(),
                 records: Ring::new(config.records_max),

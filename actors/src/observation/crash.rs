@@ -147,26 +147,31 @@ pub(crate) fn install_panic_hook() {
     });
 }
 
-/// The headers of the last messages of one worker.
+type Headers = [(u64, &'static str, u32); HEADERS];
+
+/// The headers of the last messages of one worker. An idle one takes no memory.
 pub(crate) struct LastHeaders {
-    headers: [(u64, &'static str, u32); HEADERS],
+    headers: Option<Box<Headers>>,
     next: usize,
 }
 
 impl LastHeaders {
     pub(crate) const fn new() -> Self {
-        Self { headers: [(0, "", 0); HEADERS], next: 0 }
+        Self { headers: None, next: 0 }
     }
 
     #[inline]
     pub(crate) fn add(&mut self, sequence: u64, kind: &'static str, from: u32) {
-        self.headers[self.next] = (sequence, kind, from);
-        self.next = (self.next + 1) % HEADERS;
+        let place = self.next % HEADERS;
+        self.next = place + 1;
+        let headers = self.headers.get_or_insert_with(no_headers);
+        headers[place] = (sequence, kind, from);
     }
 
     /// The headers, newest first.
     pub(crate) fn newest_first(&self) -> Vec<MessageHeader> {
-        let (newer, older) = self.headers.split_at(self.next);
+        let Some(headers) = &self.headers else { return Vec::new() };
+        let (newer, older) = headers.split_at(self.next);
         newer
             .iter()
             .rev()
@@ -179,6 +184,11 @@ impl LastHeaders {
             })
             .collect()
     }
+}
+
+#[cold]
+fn no_headers() -> Box<Headers> {
+    Box::new([(0, "", 0); HEADERS])
 }
 
 #[cfg(test)]

@@ -225,6 +225,10 @@ impl ActorNode {
         }
     }
 
+    pub(crate) fn is_in_handler(&self) -> bool {
+        self.in_handler.load(Ordering::Relaxed)
+    }
+
     /// The actor yielded to others: inside a handler, it waits from now on.
     #[inline]
     pub(crate) fn note_waiting(&self) {

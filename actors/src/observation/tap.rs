@@ -152,8 +152,12 @@ impl Taps {
 
     /// Whether any open tap may want messages of an actor.
     pub(crate) fn watches(&self, path: &str, protocol: &str) -> bool {
+        let open = self.open.lock();
+        if open.is_empty() {
+            return false;
+        }
         let now = Moment::now().as_nanos();
-        self.open.lock().iter().any(|tap| {
+        open.iter().any(|tap| {
             !tap.is_over(now)
                 && tap.selector.path.as_deref().is_none_or(|prefix| path.starts_with(prefix))
                 && tap.selector.protocol.as_deref().is_none_or(|name| name == protocol)
