@@ -20,7 +20,7 @@ pub enum Scenario {
     CallMany,
     /// Sixty-four callers send through four actors; the last answers.
     Chain,
-    /// Actors are started.
+    /// Actors are started under a supervisor, as far as the contender has one.
     Spawn,
 }
 
@@ -45,7 +45,7 @@ impl Scenario {
     #[must_use]
     pub const fn operations(self) -> u64 {
         match self {
-            Self::FanIn => 1_500_000,
+            Self::FanIn => 4_000_000,
             Self::CallOne => 200_000,
             Self::CallMany => 320_000,
             Self::Chain => 128_000,

@@ -5,7 +5,7 @@
 use std::process::Command;
 
 use anyhow::Context;
-use troupe_benches::contenders::Contender;
+use troupe_benches::contenders::{Contender, message_bytes};
 use troupe_benches::statistics::{Draws, median, ratio};
 use troupe_benches::{Scenario, cpu_time};
 
@@ -24,23 +24,26 @@ fn main() -> anyhow::Result<()> {
 fn compare(rounds: usize) -> anyhow::Result<()> {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("CPU ns per operation, median of {rounds} rounds; load {}", load.trim());
+    println!("messages carry {} bytes", message_bytes());
     println!("ratio: how many times as much CPU the other needs (95 % interval)\n");
     println!("{:<12} {:<11} {:>9}   ratio to troupe", "scenario", "contender", "ns");
     let mut draws = Draws(42);
     for scenario in Scenario::ALL {
-        let mut samples = vec![Vec::new(); Contender::ALL.len()];
+        let contenders: Vec<Contender> =
+            Contender::ALL.into_iter().filter(|contender| contender.takes_part(scenario)).collect();
+        let mut samples = vec![Vec::new(); contenders.len()];
         for _ in 0..=rounds {
-            let mut order: Vec<usize> = (0..Contender::ALL.len()).collect();
+            let mut order: Vec<usize> = (0..contenders.len()).collect();
             draws.shuffle(&mut order);
             for index in order {
-                samples[index].push(measure(Contender::ALL[index], scenario)?);
+                samples[index].push(measure(contenders[index], scenario)?);
             }
         }
         // The first round warms caches and the allocator.
         for sample in &mut samples {
             sample.remove(0);
         }
-        for (index, contender) in Contender::ALL.iter().enumerate() {
+        for (index, contender) in contenders.iter().enumerate() {
             let against = if *contender == Contender::Troupe {
                 String::new()
             } else {
@@ -57,6 +60,9 @@ fn compare(rounds: usize) -> anyhow::Result<()> {
     }
     println!("\nbytes per idle actor ({ACTORS} actors, one process each)");
     for contender in Contender::ALL {
+        if !contender.takes_part(Scenario::Spawn) {
+            continue;
+        }
         let name = contender.name();
         let child =
             Command::new(std::env::current_exe()?).arg(format!("memory:{name}")).output()?;

@@ -10,7 +10,7 @@ use kameo::message::{Context, Message};
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
-use super::{Alive, BURST, CALLERS, HOPS, SENDERS};
+use super::{Alive, BURST, CALLERS, HOPS, PAYLOAD, Payload, SENDERS};
 use crate::Scenario;
 
 const CAPACITY: usize = 1 << 16;
@@ -29,10 +29,14 @@ impl Actor for Bench {
     }
 }
 
-struct Count(u64);
-struct Echo(u64);
+struct Count(u64, #[cfg_attr(feature = "wide", expect(dead_code, reason = "weight"))] Payload);
+struct Echo(u64, #[cfg_attr(feature = "wide", expect(dead_code, reason = "weight"))] Payload);
 /// A reply port that travels on with the message.
-struct Hop(u64, oneshot::Sender<u64>);
+struct Hop(
+    u64,
+    #[cfg_attr(feature = "wide", expect(dead_code, reason = "weight"))] Payload,
+    oneshot::Sender<u64>,
+);
 struct Sum;
 
 impl Message<Count> for Bench {
@@ -56,7 +60,7 @@ impl Message<Hop> for Bench {
 
     async fn handle(&mut self, hop: Hop, _ctx: &mut Context<Self, ()>) {
         match &self.next {
-            None => drop(hop.1.send(hop.0)),
+            None => drop(hop.2.send(hop.0)),
             Some(next) => drop(next.tell(hop).try_send()),
         }
     }
@@ -82,7 +86,7 @@ pub(super) async fn run(scenario: Scenario, operations: u64) -> anyhow::Result<(
         Scenario::CallOne => {
             let actor = add(None, CAPACITY).await?;
             for value in 0..operations {
-                actor.ask(Echo(value)).await.map_err(|_| anyhow!("no answer"))?;
+                actor.ask(Echo(value, PAYLOAD)).await.map_err(|_| anyhow!("no answer"))?;
             }
             Ok(())
         }
@@ -93,7 +97,7 @@ pub(super) async fn run(scenario: Scenario, operations: u64) -> anyhow::Result<(
                 let actor = actor.clone();
                 callers.spawn(async move {
                     for value in 0..operations / CALLERS {
-                        actor.ask(Echo(value)).await.map_err(|_| anyhow!("no answer"))?;
+                        actor.ask(Echo(value, PAYLOAD)).await.map_err(|_| anyhow!("no answer"))?;
                     }
                     anyhow::Ok(())
                 });
@@ -120,7 +124,9 @@ pub(super) async fn run(scenario: Scenario, operations: u64) -> anyhow::Result<(
 async fn fan_in(actor: &ActorRef<Bench>, operations: u64) -> anyhow::Result<()> {
     let senders = (0..SENDERS).map(|_| async {
         for sent in 0..operations / SENDERS {
-            actor.tell(Count(1)).await.map_err(|_| anyhow!("the actor ended"))?;
+            while actor.tell(Count(1, PAYLOAD)).try_send().is_err() {
+                yield_now().await;
+            }
             if sent % BURST == 0 {
                 yield_now().await;
             }
@@ -140,7 +146,8 @@ async fn chain(first: &ActorRef<Bench>, operations: u64) -> anyhow::Result<()> {
         callers.spawn(async move {
             for value in 0..operations / CALLERS {
                 let (reply, answer) = oneshot::channel();
-                first.tell(Hop(value, reply)).await.map_err(|_| anyhow!("the actor ended"))?;
+                let hop = Hop(value, PAYLOAD, reply);
+                first.tell(hop).try_send().map_err(|_| anyhow!("the actor ended"))?;
                 answer.await?;
             }
             anyhow::Ok(())

@@ -5,16 +5,31 @@ pub mod ractor;
 pub mod tokio;
 pub mod troupe;
 
+use std::time::Duration;
+
 use crate::Scenario;
 
+/// The deadline of an ask; none passes.
+const DEADLINE: Duration = Duration::from_secs(60);
 /// Callers that ask at the same time in the concurrent scenarios.
 const CALLERS: u64 = 64;
 /// Senders of the fan-in.
 const SENDERS: u64 = 4;
 /// Messages a sender sends before it lets others run.
 const BURST: u64 = 256;
+/// Words that a message carries besides its number.
+const PAYLOAD_WORDS: usize = if cfg!(feature = "wide") { 15 } else { 0 };
+/// What a message carries besides its number.
+type Payload = [u64; PAYLOAD_WORDS];
+const PAYLOAD: Payload = [7; PAYLOAD_WORDS];
 /// Actors of the chain.
 const HOPS: usize = 4;
+
+/// Bytes of data in a message.
+#[must_use]
+pub const fn message_bytes() -> usize {
+    8 + size_of::<Payload>()
+}
 
 /// Who is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +38,8 @@ pub enum Contender {
     Troupe,
     /// ractor as it is.
     Ractor,
+    /// ractor with a deadline for each call, as the kit has.
+    RactorDeadline,
     /// A task with a bounded `mpsc` channel, drained by `recv_many`.
     Tokio,
     /// kameo with a bounded mailbox.
@@ -31,7 +48,8 @@ pub enum Contender {
 
 impl Contender {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Troupe, Self::Ractor, Self::Tokio, Self::Kameo];
+    pub const ALL: [Self; 5] =
+        [Self::Troupe, Self::Ractor, Self::RactorDeadline, Self::Tokio, Self::Kameo];
 
     /// A name for tables.
     #[must_use]
@@ -39,9 +57,17 @@ impl Contender {
         match self {
             Self::Troupe => "troupe",
             Self::Ractor => "ractor",
+            Self::RactorDeadline => "ractor+60s",
             Self::Tokio => "tokio mpsc",
             Self::Kameo => "kameo",
         }
+    }
+
+    /// Whether it differs from the others in this scenario.
+    #[must_use]
+    pub fn takes_part(self, scenario: Scenario) -> bool {
+        let calls = matches!(scenario, Scenario::CallOne | Scenario::CallMany | Scenario::Chain);
+        calls || self != Self::RactorDeadline
     }
 
     /// Does one round of `operations`.
@@ -51,7 +77,8 @@ impl Contender {
     pub async fn run(self, scenario: Scenario, operations: u64) -> anyhow::Result<()> {
         match self {
             Self::Troupe => troupe::run(scenario, operations).await,
-            Self::Ractor => ractor::run(scenario, operations).await,
+            Self::Ractor => ractor::run(scenario, operations, None).await,
+            Self::RactorDeadline => ractor::run(scenario, operations, Some(DEADLINE)).await,
             Self::Tokio => tokio::run(scenario, operations).await,
             Self::Kameo => kameo::run(scenario, operations).await,
         }
@@ -65,7 +92,7 @@ impl Contender {
         let before = crate::resident_bytes()?;
         let grown = match self {
             Self::Troupe => troupe::grow(count).await?,
-            Self::Ractor => ractor::grow(count).await?,
+            Self::Ractor | Self::RactorDeadline => ractor::grow(count).await?,
             Self::Tokio => tokio::grow(count),
             Self::Kameo => kameo::grow(count).await?,
         };

@@ -5,7 +5,7 @@ use anyhow::anyhow;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 
-use super::{Alive, BURST, CALLERS, HOPS, SENDERS};
+use super::{Alive, BURST, CALLERS, HOPS, PAYLOAD, Payload, SENDERS};
 use crate::Scenario;
 
 /// Messages taken at once.
@@ -13,8 +13,8 @@ const BATCH: usize = 256;
 const CAPACITY: usize = 1 << 16;
 
 enum BenchMessage {
-    Count(u64),
-    Echo(u64, oneshot::Sender<u64>),
+    Count(u64, #[cfg_attr(feature = "wide", expect(dead_code, reason = "weight"))] Payload),
+    Echo(u64, Payload, oneshot::Sender<u64>),
     Sum(oneshot::Sender<u64>),
 }
 
@@ -28,10 +28,12 @@ fn add(next: Option<Address>, capacity: usize) -> Address {
         while mailbox.recv_many(&mut batch, BATCH).await > 0 {
             for message in batch.drain(..) {
                 match message {
-                    BenchMessage::Count(amount) => sum += amount,
-                    BenchMessage::Echo(value, reply) => match &next {
+                    BenchMessage::Count(amount, _) => sum += amount,
+                    BenchMessage::Echo(value, payload, reply) => match &next {
                         None => drop(reply.send(value)),
-                        Some(next) => drop(next.try_send(BenchMessage::Echo(value, reply))),
+                        Some(next) => {
+                            drop(next.try_send(BenchMessage::Echo(value, payload, reply)))
+                        }
                     },
                     BenchMessage::Sum(reply) => drop(reply.send(sum)),
                 }
@@ -72,14 +74,17 @@ pub(super) async fn run(scenario: Scenario, operations: u64) -> anyhow::Result<(
 
 async fn ask(address: &Address, value: u64) -> anyhow::Result<u64> {
     let (reply, answer) = oneshot::channel();
-    address.send(BenchMessage::Echo(value, reply)).await.map_err(|_| anyhow!("the task ended"))?;
+    let message = BenchMessage::Echo(value, PAYLOAD, reply);
+    address.try_send(message).map_err(|_| anyhow!("the task ended"))?;
     Ok(answer.await?)
 }
 
 async fn fan_in(address: &Address, operations: u64) -> anyhow::Result<()> {
     let senders = (0..SENDERS).map(|_| async {
         for sent in 0..operations / SENDERS {
-            address.send(BenchMessage::Count(1)).await.map_err(|_| anyhow!("the task ended"))?;
+            while address.try_send(BenchMessage::Count(1, PAYLOAD)).is_err() {
+                yield_now().await;
+            }
             if sent % BURST == 0 {
                 yield_now().await;
             }

@@ -1,7 +1,5 @@
 //! The kit with everything on: bounded lanes, deadlines, counters, sampled timing, panic guards.
 
-use std::time::Duration;
-
 use anyhow::anyhow;
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -11,19 +9,21 @@ use troupe_actors::{
     SupervisorRef, System, SystemConfig, protocol,
 };
 
-use super::{Alive, BURST, CALLERS, HOPS, SENDERS};
+use super::{Alive, BURST, CALLERS, DEADLINE, HOPS, PAYLOAD, Payload, SENDERS};
 use crate::Scenario;
 
 /// Adds to the sum.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Count {
     amount: u64,
+    payload: Payload,
 }
 
 /// Answers the number it was asked with, after all hops.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Echo {
     value: u64,
+    payload: Payload,
 }
 
 /// Answers the sum.
@@ -67,7 +67,7 @@ impl Service for Bench {
 }
 
 fn scope() -> Scope {
-    Scope::bare(Duration::from_secs(60)).with_priority(Priority::High)
+    Scope::bare(DEADLINE).with_priority(Priority::High)
 }
 
 async fn start() -> anyhow::Result<(Running, SupervisorRef)> {
@@ -95,7 +95,7 @@ pub(super) async fn run(scenario: Scenario, operations: u64) -> anyhow::Result<(
             let service = add(&running, &supervisor, None).await?;
             let scope = scope();
             for value in 0..operations {
-                service.ask(&scope, Echo { value }).await?;
+                service.ask(&scope, Echo { value, payload: PAYLOAD }).await?;
             }
         }
         Scenario::CallMany => {
@@ -126,7 +126,7 @@ async fn fan_in(service: &ServiceRef<BenchMessage>, operations: u64) -> anyhow::
     let senders = (0..SENDERS).map(|_| async {
         let scope = scope();
         for sent in 0..operations / SENDERS {
-            while service.tell(&scope, Count { amount: 1 }).is_err() {
+            while service.tell(&scope, Count { amount: 1, payload: PAYLOAD }).is_err() {
                 yield_now().await;
             }
             if sent % BURST == 0 {
@@ -148,7 +148,7 @@ async fn call(service: &ServiceRef<BenchMessage>, operations: u64) -> anyhow::Re
         callers.spawn(async move {
             let scope = scope();
             for value in 0..operations / CALLERS {
-                service.ask(&scope, Echo { value }).await?;
+                service.ask(&scope, Echo { value, payload: PAYLOAD }).await?;
             }
             anyhow::Ok(())
         });
