@@ -1,0 +1,46 @@
+//! `troupe config check|print`.
+
+use std::sync::PoisonError;
+
+use troupe_edge::EdgeConfig;
+use troupe_kernel::config::{ConfigFault, ConfigSection};
+use troupe_telemetry::TelemetryConfig;
+
+use crate::cli::ConfigCommand;
+use crate::compose;
+use crate::config::{Config, refuse};
+use crate::failure::{Exit, Stop};
+use crate::node_config::NodeConfig;
+use crate::print;
+
+pub async fn run(config: Config, command: &ConfigCommand) -> Result<(), Stop> {
+    let composed = compose::compose(config).await?;
+    match command {
+        ConfigCommand::Check => print("the configuration is good\n"),
+        ConfigCommand::Print => {
+            let effective =
+                composed.around.effective.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut table = effective.clone();
+            let config = &composed.around.config;
+            add(&mut table, config.section::<NodeConfig>())?;
+            add(&mut table, config.section::<TelemetryConfig>())?;
+            add(&mut table, config.section::<EdgeConfig>())?;
+            let text = toml::to_string(&table)
+                .map_err(|error| Stop::new(Exit::Failed, error.to_string()))?;
+            print(&text);
+        }
+    }
+    Ok(())
+}
+
+/// Adds a section that no module reads.
+fn add<T: ConfigSection>(
+    table: &mut toml::Table,
+    section: Result<T, Vec<ConfigFault>>,
+) -> Result<(), Stop> {
+    let section = section.map_err(|faults| refuse(&faults))?;
+    let value = toml::Value::try_from(&section)
+        .map_err(|error| Stop::new(Exit::Failed, error.to_string()))?;
+    table.insert(T::NAME.to_owned(), value);
+    Ok(())
+}

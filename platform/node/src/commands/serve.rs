@@ -1,0 +1,138 @@
+//! `troupe serve`: starts the node, says where it is, and stops it in order.
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use troupe_actors::Running;
+use troupe_auth::AuthHandle;
+use troupe_database::Dialect;
+use troupe_edge::{Edge, EdgeParts};
+use troupe_kernel::ports::{Authenticator, Authorizer};
+use troupe_telemetry::{Phase, Telemetry};
+
+use crate::compose::{self, Composed};
+use crate::config::{Config, refuse};
+use crate::failure::{Exit, Stop};
+use crate::print;
+
+pub async fn run(config: Config) -> Result<(), Stop> {
+    let data = config.data.display().to_string();
+    let mut signals = Signals::listen()?;
+    let telemetry = compose::install_telemetry(&config)?;
+    let mut composed = compose::compose(config).await?;
+    let steps = composed.migrate().await?;
+    if !steps.is_empty() {
+        tracing::info!(steps = steps.len(), "the schema was brought up to date");
+    }
+    let (edge, edge_child) = build_edge(&mut composed, &telemetry)?;
+    let root = composed.tree(Some(telemetry.child(&composed.system)), None)?;
+    let running = composed.system.start(root).await?;
+    composed.loaded.start(&compose::own_scope("node.start")).await?;
+    for check in std::mem::take(&mut composed.assembly.health) {
+        telemetry.health().register(check);
+    }
+    let front = composed.system.start(edge_child).await;
+    let front = match front {
+        Ok(front) => front,
+        Err(failure) => {
+            running.shutdown().await;
+            return Err(Stop { exit: Exit::Listen, ..Stop::from(failure) });
+        }
+    };
+    telemetry.health().enter(Phase::Started);
+    greet(&composed, &edge, &data).await?;
+    let ended = tokio::select! {
+        name = signals.next() => { tracing::info!(signal = name, "stopping"); Ok(()) }
+        () = running.failed() => Err("a module failed too often"),
+        () = front.failed() => Err("the edge failed too often"),
+    };
+    telemetry.health().enter(Phase::Draining);
+    stop(composed, &edge, front, running).await;
+    ended.map_err(|what| {
+        Stop::new(Exit::Failed, format!("the node ended: {what}; the log says why"))
+    })
+}
+
+fn build_edge(
+    composed: &mut Composed,
+    telemetry: &Telemetry,
+) -> Result<(Edge, troupe_actors::ChildSpec), Stop> {
+    let container = &composed.around.container;
+    let authenticator = container.require::<dyn Authenticator>().map_err(anyhow::Error::from)?;
+    let authorizer = container.require::<dyn Authorizer>().map_err(anyhow::Error::from)?;
+    let (metrics, system) = (telemetry.metrics().clone(), composed.system.clone());
+    Edge::build(EdgeParts {
+        system: composed.system.clone(),
+        config: composed.edge.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        routes: std::mem::take(&mut composed.assembly.routes),
+        catalog: composed.assembly.catalog.clone(),
+        authenticator,
+        authorizer,
+        invalidations: composed.around.invalidations.clone(),
+        health: telemetry.health().clone(),
+        metrics: Arc::new(move || metrics.render(&system)),
+        clock: composed.clock.clone(),
+    })
+    .map_err(|faults| refuse(&faults))
+}
+
+/// Tells a person where to go. The set-up link goes to the terminal only, never to the log.
+async fn greet(composed: &Composed, edge: &Edge, data: &str) -> Result<(), Stop> {
+    let address = edge.address().await?;
+    let scheme = if composed.edge.tls.is_on() { "https" } else { "http" };
+    let base = format!("{scheme}://{address}");
+    print(&format!("troupe {} serves {base}\n", env!("CARGO_PKG_VERSION")));
+    let dialect = match composed.db.dialect() {
+        Dialect::Sqlite => "SQLite",
+        Dialect::Postgres => "PostgreSQL",
+    };
+    print(&format!("  data       {data} ({dialect})\n"));
+    if composed.edge.docs {
+        print(&format!("  API        {base}/docs\n"));
+    }
+    let auth = composed.around.container.require::<AuthHandle>().map_err(anyhow::Error::from)?;
+    if let Some(link) = auth.setup_link_at(&base) {
+        print(&format!("  set up     {link}\n"));
+        print("             Open it once to make yourself the administrator.\n");
+    }
+    tracing::info!(%address, "ready");
+    Ok(())
+}
+
+/// No new connections, requests at work finish, then the actors in reverse order.
+async fn stop(mut composed: Composed, edge: &Edge, front: Running, running: Running) {
+    match edge.drain().await {
+        Ok(drained) => tracing::info!(?drained, "the edge is drained"),
+        Err(failure) => tracing::warn!(%failure, "the edge could not be drained"),
+    }
+    front.shutdown().await;
+    composed.loaded.stop(&compose::own_scope("node.stop")).await;
+    running.shutdown().await;
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Stop> {
+        let on = |kind| {
+            signal(kind).map_err(|error| {
+                Stop::new(Exit::Failed, format!("signals cannot be listened to: {error}"))
+            })
+        };
+        Ok(Self {
+            interrupt: on(SignalKind::interrupt())?,
+            terminate: on(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Puts the node together: the list of modules, and what they share.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use troupe_actors::{ChildSpec, Running, Scope, Strategy, Supervisor, System, SystemConfig};
+use troupe_audit::AuditModule;
+use troupe_auth::AuthModule;
+use troupe_authz::AuthzModule;
+use troupe_blobs::{BlobsConfig, LocalBlobs};
+use troupe_blog::BlogModule;
+use troupe_cache::{CacheConfig, MemoryCache};
+use troupe_console::ConsoleModule;
+use troupe_database::{DatabaseConfig, DatabaseModule, Db, DbError, Plan};
+use troupe_edge::EdgeConfig;
+use troupe_events::{Events, EventsModule};
+use troupe_identity::IdentityModule;
+use troupe_jobs::{Jobs, JobsModule};
+use troupe_kernel::clock::{SharedClock, SystemClock};
+use troupe_kernel::config::{ConfigSection, ConfigTree};
+use troupe_kernel::lifecycle::{Assembly, Loaded, Modules};
+use troupe_kernel::module::{Module, Surroundings};
+use troupe_kernel::ports::{BlobStore, Cache};
+use troupe_notify::NotifyModule;
+use troupe_telemetry::{Telemetry, TelemetryConfig};
+
+use crate::config::{Config, refuse, unknown_sections};
+use crate::failure::{Exit, Stop};
+use crate::node_config::{NodeConfig, Wire};
+
+/// Crashes of whole modules that the node bears before it ends and its host restarts it.
+const MODULE_CRASHES_MAX: u32 = 10;
+const MODULE_CRASHES_WITHIN: Duration = Duration::from_secs(60);
+const START_WITHIN: Duration = Duration::from_secs(60);
+
+/// A node whose modules are initialised and whose schema may still be old.
+pub struct Composed {
+    pub system: System,
+    pub clock: SharedClock,
+    pub around: Surroundings,
+    pub loaded: Loaded,
+    pub assembly: Assembly,
+    pub db: Db,
+    pub plan: Plan,
+    pub edge: EdgeConfig,
+}
+
+/// The modules of this product, in no particular order.
+fn modules(db: &Db) -> Vec<Box<dyn Module>> {
+    vec![
+        Box::new(DatabaseModule::new(db.clone())),
+        Box::new(EventsModule),
+        Box::new(JobsModule::new()),
+        Box::new(AuditModule),
+        Box::new(AuthzModule),
+        Box::new(IdentityModule),
+        Box::new(AuthModule::new()),
+        Box::new(NotifyModule),
+        Box::new(ConsoleModule),
+        Box::new(BlogModule),
+    ]
+}
+
+/// Opens the data and initialises every module.
+///
+/// Faults of all modules and sections are reported together.
+pub async fn compose(config: Config) -> Result<Composed, Stop> {
+    let Config { tree, data } = config;
+    let node: NodeConfig = section(&tree)?;
+    // The telemetry is installed before; reading it here checks it for every command.
+    let _: TelemetryConfig = section(&tree)?;
+    let edge: EdgeConfig = section(&tree)?;
+    make_directory(&data)?;
+    let clock: SharedClock = Arc::new(SystemClock);
+    let db = open_database(&tree).await?;
+    let system = System::new(SystemConfig {
+        name: node.name,
+        wire_always: node.wire == Wire::Always,
+        ..SystemConfig::default()
+    });
+    let mut around = Surroundings::new(system.clone(), clock.clone()).config(tree);
+    let blobs_health = provide_stores(&mut around, &data)?;
+    let modules = Modules::validate(modules(&db)).map_err(|faults| refuse(&faults))?;
+    let initialised = modules.initialise(&mut around);
+    let unknown = unknown_sections(&around.config);
+    let mut loaded = match initialised {
+        Ok(loaded) if unknown.is_empty() => loaded,
+        Ok(_) => return Err(refuse(&unknown)),
+        Err(faults) => {
+            let all = faults.iter().map(ToString::to_string);
+            let all: Vec<_> = all.chain(unknown.iter().map(ToString::to_string)).collect();
+            return Err(refuse(&all));
+        }
+    };
+    let mut assembly = loaded.take_assembly();
+    assembly.health.push(blobs_health);
+    let plan = Plan::merge(&[&assembly.migrations])
+        .map_err(|error| Stop::new(Exit::Data, error.to_string()))?;
+    Ok(Composed { system, clock, around, loaded, assembly, db, plan, edge })
+}
+
+impl Composed {
+    /// Brings the schema up to date.
+    pub async fn migrate(&self) -> Result<Vec<String>, Stop> {
+        self.db.migrate(&self.plan).await.map_err(data_stop)
+    }
+
+    /// The actors of all modules, the deliverers of events and jobs after them, `last` at the end.
+    pub fn tree(
+        &mut self,
+        first: Option<ChildSpec>,
+        last: Option<ChildSpec>,
+    ) -> Result<ChildSpec, Stop> {
+        let events = self.around.container.require::<Events>().map_err(anyhow::Error::from)?;
+        let jobs = self.around.container.require::<Jobs>().map_err(anyhow::Error::from)?;
+        let subscriptions = std::mem::take(&mut self.assembly.subscriptions);
+        let handlers = std::mem::take(&mut self.assembly.jobs);
+        let queues = jobs.queues(&self.system, handlers).map_err(|faults| refuse(&faults))?;
+        let modules = std::mem::take(&mut self.assembly.children);
+        let modules = modules.into_iter().flat_map(|(_, children)| children);
+        Ok(Supervisor::new(&self.system, "platform")
+            .strategy(Strategy::OneForOne)
+            .intensity(MODULE_CRASHES_MAX, MODULE_CRASHES_WITHIN)
+            .children(first)
+            .children(modules)
+            .child(events.consumers(&self.system, subscriptions))
+            .child(queues)
+            .children(last)
+            .into_spec())
+    }
+
+    /// Starts the modules without the edge, for a command that works on the data.
+    pub async fn start_offline(mut self) -> Result<Offline, Stop> {
+        self.migrate().await?;
+        let modules = std::mem::take(&mut self.assembly.children);
+        let root = Supervisor::new(&self.system, "platform")
+            .children(modules.into_iter().flat_map(|(_, children)| children))
+            .into_spec();
+        let running = self.system.start(root).await?;
+        Ok(Offline { around: self.around, running })
+    }
+}
+
+/// Modules at work for one command; events and jobs are left to the node that serves.
+pub struct Offline {
+    pub around: Surroundings,
+    running: Running,
+}
+
+impl Offline {
+    pub async fn finish(self) {
+        self.running.shutdown().await;
+    }
+}
+
+/// The scope of the node's own work.
+pub fn own_scope(label: &str) -> Scope {
+    Scope::system(label, START_WITHIN)
+}
+
+fn section<T: ConfigSection>(tree: &ConfigTree) -> Result<T, Stop> {
+    tree.section().map_err(|faults| refuse(&faults))
+}
+
+fn make_directory(data: &Path) -> Result<(), Stop> {
+    let refuse = |error: std::io::Error| {
+        let path = data.display();
+        Stop::new(
+            Exit::Data,
+            format!(
+                "the data directory {path} cannot be written: {error}; choose another with --data"
+            ),
+        )
+    };
+    std::fs::create_dir_all(data).map_err(refuse)?;
+    let probe = data.join(".write-probe");
+    std::fs::write(&probe, b"").map_err(refuse)?;
+    std::fs::remove_file(&probe).map_err(refuse)
+}
+
+async fn open_database(tree: &ConfigTree) -> Result<Db, Stop> {
+    let config: DatabaseConfig = section(tree)?;
+    Db::open(&config).await.map_err(data_stop)
+}
+
+/// The stores that modules reach through ports of the kernel.
+fn provide_stores(
+    around: &mut Surroundings,
+    data: &Path,
+) -> Result<troupe_kernel::health::HealthCheck, Stop> {
+    let clock = around.clock.clone();
+    let (cache, blobs): (CacheConfig, BlobsConfig) = {
+        let ctx = around.context();
+        let cache = ctx.config::<CacheConfig>();
+        let blobs = ctx.config::<BlobsConfig>();
+        match (cache, blobs) {
+            (Ok(cache), Ok(blobs)) => (cache, blobs),
+            (cache, blobs) => {
+                let faults = [cache.err(), blobs.err()].into_iter().flatten().flatten();
+                return Err(refuse(&faults.collect::<Vec<_>>()));
+            }
+        }
+    };
+    let cache = MemoryCache::new(&cache, clock.clone());
+    around.container.provide::<dyn Cache>(Arc::new(cache));
+    let blobs = LocalBlobs::open(&blobs, data, clock)
+        .map_err(|error| Stop::new(Exit::Data, error.to_string()))?;
+    let health = blobs.health_check();
+    around.container.provide::<dyn BlobStore>(Arc::new(blobs));
+    Ok(health)
+}
+
+pub fn data_stop(error: DbError) -> Stop {
+    Stop::new(Exit::Data, error.to_string())
+}
+
+/// Installs logs and metrics for a node that serves, before anything writes to either.
+pub fn install_telemetry(config: &Config) -> Result<Telemetry, Stop> {
+    Telemetry::install(section(&config.tree)?, Arc::new(SystemClock))
+        .map_err(|error| Stop::new(Exit::Failed, error.to_string()))
+}

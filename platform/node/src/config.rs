@@ -1,0 +1,136 @@
+//! Reads the configuration: the only place that looks at the environment.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use toml::{Table, Value};
+use troupe_kernel::config::{ConfigFault, ConfigTree, Layers, Reference};
+
+use crate::cli::NodeArgs;
+use crate::failure::{Exit, Stop};
+
+/// Where everything lies unless it is said otherwise.
+const DATA_DIRECTORY: &str = "./troupe-data";
+const CONFIG_FILE: &str = "./troupe.toml";
+/// A configuration file or secret larger than this is refused.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The merged configuration and the directory of the node's data.
+pub struct Config {
+    pub tree: ConfigTree,
+    pub data: PathBuf,
+}
+
+/// Merges defaults, the file, variables and flags, and resolves references to secrets.
+pub fn load(args: &NodeArgs) -> Result<Config, Stop> {
+    let data = args.data.clone().unwrap_or_else(|| PathBuf::from(DATA_DIRECTORY));
+    let mut layers = Layers::new().table("data directory", data_defaults(&data));
+    if let Some((name, text)) = read_file(args)? {
+        layers = layers.file(&name, &text);
+    }
+    let tree = layers
+        .variables(std::env::vars())
+        .flags(args.set.iter().cloned())
+        .build()
+        .and_then(|tree| tree.resolve(resolve))
+        .map_err(|faults| refuse(&faults))?;
+    Ok(Config { tree, data })
+}
+
+/// All faults as one message.
+pub fn refuse(faults: &[impl std::fmt::Display]) -> Stop {
+    let list: Vec<String> = faults.iter().map(|fault| format!("  - {fault}")).collect();
+    Stop::new(
+        Exit::Configuration,
+        format!("the configuration cannot be used:\n{}", list.join("\n")),
+    )
+}
+
+/// Every section that keeps something in the data directory, below what the user says.
+fn data_defaults(data: &Path) -> Table {
+    let path = |name: &str| Value::String(data.join(name).display().to_string());
+    let section = |entries: Vec<(&str, Value)>| {
+        Value::Table(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    };
+    let database = format!("sqlite:{}", data.join("troupe.db").display());
+    [
+        ("database", section(vec![("url", Value::String(database))])),
+        ("auth", section(vec![("key_file", path("auth.key"))])),
+        (
+            "audit",
+            section(vec![
+                ("key_file", path("audit-key.pem")),
+                ("anchor_file", path("audit-anchor.json")),
+            ]),
+        ),
+        ("blobs", section(vec![("directory", path("blobs"))])),
+        ("notify", section(vec![("directory", path("mails"))])),
+    ]
+    .into_iter()
+    .map(|(name, table)| (name.to_owned(), table))
+    .collect()
+}
+
+fn read_file(args: &NodeArgs) -> Result<Option<(String, String)>, Stop> {
+    let (path, asked) = match &args.config {
+        Some(path) => (path.clone(), true),
+        None => (PathBuf::from(CONFIG_FILE), false),
+    };
+    if !asked && !path.exists() {
+        return Ok(None);
+    }
+    let text = read_bounded(&path).map_err(|error| {
+        Stop::new(Exit::Configuration, format!("{} cannot be read: {error:#}", path.display()))
+    })?;
+    Ok(Some((path.display().to_string(), text)))
+}
+
+fn read_bounded(path: &Path) -> anyhow::Result<String> {
+    let size = std::fs::metadata(path)?.len();
+    anyhow::ensure!(size <= FILE_BYTES_MAX, "it is larger than {FILE_BYTES_MAX} bytes");
+    std::fs::read_to_string(path).context("it is not readable as UTF-8 text")
+}
+
+/// The text behind `${file:…}` or `${env:…}`; a trailing line end of a file is cut.
+fn resolve(reference: &Reference) -> Result<String, String> {
+    match reference {
+        Reference::File(path) => read_bounded(Path::new(path))
+            .map(|text| text.trim_end_matches(['\n', '\r']).to_owned())
+            .map_err(|error| format!("the file {path} cannot be read: {error:#}")),
+        #[expect(clippy::disallowed_methods, reason = "this is the place that reads it")]
+        Reference::Variable(name) => std::env::var(name)
+            .map_err(|_| format!("the variable {name} is not set, or is not UTF-8 text")),
+    }
+}
+
+/// The faults of sections that nobody reads.
+pub fn unknown_sections(tree: &ConfigTree) -> Vec<ConfigFault> {
+    tree.unclaimed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(set: &[(&str, &str)]) -> NodeArgs {
+        NodeArgs {
+            data: Some(PathBuf::from("/data")),
+            config: None,
+            set: set.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+        }
+    }
+
+    #[test]
+    fn the_data_directory_moves_everything_that_lies_in_it() {
+        let tree = data_defaults(Path::new("/data"));
+        let text = toml::to_string(&tree).unwrap();
+        assert!(text.contains("sqlite:/data/troupe.db") && text.contains("/data/blobs"));
+    }
+
+    #[test]
+    fn a_missing_secret_file_is_named_with_its_key() {
+        let stop = load(&args(&[("database.url", "${file:/nowhere/at/all}")])).err().unwrap();
+        let text = stop.to_string();
+        assert!(text.contains("database.url") && text.contains("/nowhere/at/all"), "{text}");
+    }
+}

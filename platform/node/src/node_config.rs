@@ -1,0 +1,43 @@
+//! The section `node` of the configuration.
+
+use serde::{Deserialize, Serialize};
+use troupe_kernel::config::{ConfigFault, ConfigSection};
+
+/// The node itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeConfig {
+    /// Name of the node: the root of every actor's path, and of its log lines.
+    pub name: String,
+    /// `native`, or `always`: every message and reply is encoded and decoded even within the process,
+    /// as between nodes. It finds what would only fail in a cluster, and costs speed.
+    pub wire: Wire,
+}
+
+/// Whether messages are encoded within the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wire {
+    /// Values move as they are.
+    Native,
+    /// Everything is encoded.
+    Always,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self { name: "node".to_owned(), wire: Wire::Native }
+    }
+}
+
+impl ConfigSection for NodeConfig {
+    const NAME: &'static str = "node";
+
+    fn validate(&self) -> Vec<ConfigFault> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if self.name.is_empty() || self.name.len() > 63 || !self.name.bytes().all(plain) {
+            return vec![ConfigFault::new("name", "has 1 to 63 letters, digits, - and _")];
+        }
+        Vec::new()
+    }
+}
