@@ -140,6 +140,16 @@ pub fn setup_refused() -> Failure {
     )
 }
 
+/// A set-up that was interrupted after it had made its user.
+#[must_use]
+pub fn setup_begun(email: &str) -> Failure {
+    Failure::conflict(
+        "auth.setup.begun",
+        "this set-up was begun with another address and interrupted; go on with that one",
+    )
+    .field("/email", format!("must be {email}"))
+}
+
 /// Nobody can register before the set-up.
 #[must_use]
 pub fn setup_needed() -> Failure {

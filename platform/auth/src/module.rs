@@ -12,6 +12,7 @@ use troupe_identity_messages::{
     OrganisationEvent, USER_ANONYMISED, USER_SUSPENDED, UserEvent,
 };
 use troupe_kernel::error::Failure;
+use troupe_kernel::health::HealthCheck;
 use troupe_kernel::migration::Migration;
 use troupe_kernel::module::{InitFault, Manifest, Module, ModuleContext};
 use troupe_kernel::parts::{JobHandler, Parts, Subscription};
@@ -39,10 +40,6 @@ use crate::service::{Desk, Shared};
 
 /// The tables of auth.
 pub const MIGRATIONS: &[Migration] = troupe_database::migrations!("auth", ["0001_auth"]);
-
-/// Shards of logins for each hash that is computed at once: while one waits for its hash, the
-/// others read and write.
-const SHARDS_PER_HASH: usize = 2;
 
 /// What the node and the command line use of auth; provided in the container.
 #[derive(Clone)]
@@ -147,6 +144,7 @@ impl Module for AuthModule {
 struct Built {
     services: Services,
     authenticator: Arc<TokenAuthenticator>,
+    health: HealthCheck,
     tree: ChildSpec,
 }
 
@@ -160,8 +158,7 @@ impl Built {
         };
         let (keys, keys_child) = Keys::service(system, key_desk);
         let (sessions, sessions_child) = Sessions::pool(system, desk);
-        let shards = desk.config.password_pool.workers.saturating_mul(SHARDS_PER_HASH);
-        let (login, login_children) = LoginDesk::with_shards(system, desk, shards);
+        let (login, login_children) = LoginDesk::with_shards(system, desk);
         let (accounts, accounts_child) = Accounts::pool(system, desk);
         let (api_keys, api_keys_child) = ApiKeys::pool(system, desk);
         let (pages, pages_child) = Pages::service(system);
@@ -187,7 +184,8 @@ impl Built {
             .children([accounts_child, api_keys_child, pages_child])
             .into_spec();
         let services = Services { accounts, login, sessions, api_keys, keys, pages };
-        Self { services, authenticator: Arc::new(authenticator), tree }
+        let health = signing_key(desk.clone());
+        Self { services, authenticator: Arc::new(authenticator), health, tree }
     }
 
     fn handle(&self, desk: &Desk) -> AuthHandle {
@@ -214,8 +212,19 @@ impl Built {
             .subscription(barred(&services.sessions))
             .subscription(leavers(&services.sessions))
             .subscription(closed(&services.sessions))
+            .health(self.health)
             .child(self.tree)
     }
+}
+
+/// A node that can issue no token is not ready.
+fn signing_key(desk: Desk) -> HealthCheck {
+    let probe = move || -> BoxFuture<'static, Result<(), String>> {
+        let found = desk.keys.load().signing(desk.now()).is_some();
+        let told = if found { Ok(()) } else { Err("no signing key is active".to_owned()) };
+        Box::pin(std::future::ready(told))
+    };
+    HealthCheck::new("auth.signing_key", Arc::new(probe)).critical()
 }
 
 fn rotation(keys: &ServiceRef<KeyMessage>) -> JobHandler {

@@ -6,7 +6,7 @@
 //! | `keys` | 1 | 256 | nothing: keys are read again |
 //! | `sessions` | 8 | 1024 | the request being handled |
 //! | `login` | 1, only forwards | 1024 | nothing |
-//! | `login-N` | 1 each | 256 each | the login being handled |
+//! | `login-N` | 1 each | a part of `password_pool.queue` | the login being handled |
 //! | `accounts` | 4 | 256 | the request being handled |
 //! | `api-keys` | 2 | 256 | the request being handled |
 //! | `pages` | 1 | 256 | nothing |

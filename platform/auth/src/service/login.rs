@@ -2,12 +2,14 @@
 //!
 //! Because the attempts at one account are handled in turn, a failure is counted before the next
 //! attempt is looked at: a burst of parallel guesses gets no more tries than a slow one. The desk
-//! has one worker that only forwards; each shard has one worker and a mailbox of 256. Permanent; a
+//! has one worker that only forwards; each shard has one worker and its part of the password pool's
+//! queue, so that a flood of logins is answered with 503 while the wait is still short. Permanent; a
 //! crash loses the login being handled.
 
 use serde_json::json;
 use troupe_actors::{
-    ChildSpec, Context, Handled, Lent, Scope, Service, ServiceRef, Shards, Spec, System,
+    ChildSpec, Context, FailureKind, Handled, Lent, Scope, Service, ServiceRef, Shards, Spec,
+    System,
 };
 use troupe_database::UnitOfWork;
 use troupe_identity_messages::{FindUserByEmail, User, UserStatus};
@@ -27,9 +29,11 @@ use crate::repository::credentials;
 use crate::repository::sessions::{self, Ending, SessionRow};
 use crate::secret::new_token;
 
-/// Mailbox of the desk and of each shard.
+/// Mailbox of the desk, which only forwards.
 const DESK_CAPACITY: usize = 1024;
-const SHARD_CAPACITY: usize = 256;
+/// Shards for each hash that is computed at once: while one waits for its hash, others read and
+/// write.
+const SHARDS_PER_HASH: usize = 4;
 
 /// Forwards each login to the shard of its account.
 pub struct LoginDesk {
@@ -39,19 +43,19 @@ pub struct LoginDesk {
 impl LoginDesk {
     /// The desk's reference, and the specifications of the shards and of the desk.
     #[must_use]
-    pub fn with_shards(
-        system: &System,
-        desk: &Desk,
-        count: usize,
-    ) -> (ServiceRef<LoginMessage>, Vec<ChildSpec>) {
+    pub fn with_shards(system: &System, desk: &Desk) -> (ServiceRef<LoginMessage>, Vec<ChildSpec>) {
+        let pool = &desk.config.password_pool;
+        let count = pool.workers.saturating_mul(SHARDS_PER_HASH);
+        // Together the shards let as many logins wait as the pool of hashes would.
+        let capacity = pool.queue / count;
         let mut children = Vec::with_capacity(count + 1);
         let mut services = Vec::with_capacity(count);
-        for number in 1..=count.max(1) {
+        for number in 1..=count {
             let desk = desk.clone();
             let spec = Spec::new(system, format!("login-{number}"), move || LoginShard {
                 desk: desk.clone(),
             });
-            let (service, child) = spec.capacity(SHARD_CAPACITY).build();
+            let (service, child) = spec.capacity(capacity).build();
             services.push(service);
             children.push(child);
         }
@@ -93,8 +97,9 @@ impl Service for LoginShard {
     ) -> Handled {
         let LoginMessage::Login(login) = &**message;
         let scope = unrepeated(ctx.scope());
-        let tokens = self.login(login, &scope).await?;
-        ctx.reply(login, tokens)
+        let outcome = self.login(login, &scope).await;
+        count(&outcome);
+        ctx.reply(login, outcome?)
     }
 }
 
@@ -145,6 +150,7 @@ impl LoginShard {
     }
 
     async fn open(&self, scope: &Scope, opening: Opening) -> Result<Tokens, Failure> {
+        tokens::ensure_key(&self.desk)?;
         let token = new_token()?;
         let (stored, config) = (token.clone(), self.desk.config.tokens.clone());
         let (session, evicted) = self
@@ -170,6 +176,18 @@ impl LoginShard {
         }
         tokens::pair(&self.desk, &session, token)
     }
+}
+
+fn count(outcome: &Result<Tokens, Failure>) {
+    let outcome = match outcome {
+        Ok(_) => "accepted",
+        Err(failure) => match failure.kind() {
+            FailureKind::Unauthenticated => "refused",
+            FailureKind::RateLimited => "locked",
+            _ => "failed",
+        },
+    };
+    metrics::counter!("troupe_auth_logins_total", "outcome" => outcome).increment(1);
 }
 
 struct Opening {

@@ -54,7 +54,10 @@ impl Accounts {
             verified: false,
         };
         let created = self.make_account(new, &unrepeated(scope)).await?;
-        self.note_registration(created.user, scope).await?;
+        // The account exists by now: a failure to note it must not read like a refusal.
+        if let Err(failure) = self.note_registration(created.user, scope).await {
+            tracing::error!(user = %created.user, %failure, "a registration was not noted");
+        }
         Ok(created)
     }
 

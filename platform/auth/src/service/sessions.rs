@@ -31,7 +31,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// The pool's reference and specification; the desk is made with the reference in hand.
+    /// The pool's reference and specification.
     #[must_use]
     pub fn pool(system: &System, desk: &Desk) -> (ServiceRef<SessionMessage>, ChildSpec) {
         let desk = desk.clone();
@@ -52,6 +52,7 @@ impl Sessions {
     }
 
     async fn switch(&self, request: &Switch, scope: &Scope) -> Result<Switched, Failure> {
+        tokens::ensure_key(&self.desk)?;
         if let Some(organisation) = request.organisation {
             tokens::choose_organisation(&self.desk, scope, request.user, Some(organisation))
                 .await?;

@@ -6,7 +6,7 @@
 use troupe_actors::{FailureKind, Scope};
 use troupe_authz_messages::{Grant, ROLE_ADMINISTRATOR};
 use troupe_database::{DbUuid, UnitOfWork};
-use troupe_identity_messages::{CreateOrganisation, CreateUser, Organisation};
+use troupe_identity_messages::{CreateOrganisation, CreateUser, GetUser, Organisation};
 use troupe_kernel::audit::AuditRecord;
 use troupe_kernel::error::Failure;
 use troupe_kernel::event::Event;
@@ -120,7 +120,10 @@ impl Accounts {
             time_zone: None,
             email_verified: true,
         };
-        let user = self.desk.identity.ask(&scope, user).await?;
+        let user = match self.desk.identity.ask(&scope, user).await {
+            Ok(user) => user,
+            Err(failure) => return Err(self.explained(failure, row, &scope).await),
+        };
         let organisation = CreateOrganisation {
             id: row.tenant().ok_or_else(error::setup_refused)?,
             slug: None,
@@ -138,6 +141,17 @@ impl Accounts {
         match self.desk.authz.ask(&scope, grant).await {
             Err(failure) if failure.code() != "authz.grant.exists" => Err(failure),
             _ => Ok(FirstOrganisation { owner: user.id, made }),
+        }
+    }
+
+    /// An interrupted set-up may have made its user under another address.
+    async fn explained(&self, failure: Failure, row: &OneTimeRow, scope: &Scope) -> Failure {
+        if failure.kind() != FailureKind::Conflict {
+            return failure;
+        }
+        match self.desk.identity.ask(scope, GetUser { id: row.user() }).await {
+            Ok(begun) => error::setup_begun(&begun.email),
+            Err(_) => failure,
         }
     }
 

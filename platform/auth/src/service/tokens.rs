@@ -71,6 +71,11 @@ pub(super) async fn store_refresh(
     refresh_tokens::insert(uow.conn(), &row).await
 }
 
+/// Refuses before anything is changed when no token could be issued afterwards.
+pub(super) fn ensure_key(desk: &Desk) -> Result<(), Failure> {
+    desk.keys.load().signing(desk.now()).map(|_| ()).ok_or_else(error::no_signing_key)
+}
+
 /// An access token of a session and the seconds until it ends.
 pub(super) fn access_token(
     desk: &Desk,

@@ -40,6 +40,7 @@ impl Sessions {
         request: &Refresh,
         scope: &Scope,
     ) -> Result<Tokens, Failure> {
+        tokens::ensure_key(&self.desk)?;
         let next = new_token()?;
         let (stored, config) = (next.clone(), self.desk.config.tokens.clone());
         let hash = digest(request.refresh_token.expose());
@@ -65,6 +66,7 @@ impl Sessions {
             Exchange::Refused => Err(error::refresh_refused()),
             Exchange::Superseded => Err(error::refresh_superseded()),
             Exchange::Reused { session, user } => {
+                metrics::counter!("troupe_auth_refresh_reuses_total").increment(1);
                 let ended = RevokeSession { session: session.uuid() };
                 self.desk.invalidations.publish(scope, ended).await?;
                 if let Err(failure) = self.warn(user, scope).await {

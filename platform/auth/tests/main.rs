@@ -1,0 +1,17 @@
+//! The auth module as the node runs it: its actors over a real database of either dialect, with
+//! stand-ins for identity and authorization.
+
+mod api_keys;
+mod authenticator;
+mod harness;
+mod identity;
+mod keys;
+mod login;
+mod module;
+mod observation;
+mod passwords;
+mod repositories;
+mod resets;
+mod routes;
+mod sessions;
+mod setup;
