@@ -110,6 +110,11 @@ impl Db {
         self.shared.wakers.add(effect, Arc::new(waker));
     }
 
+    /// Calls the wakers of an effect, for a change that brings work without adding an effect.
+    pub fn wake(&self, effect: Effect) {
+        self.shared.wakers.wake(&[effect]);
+    }
+
     /// Reads, and sees every commit before it. Several statements are not one snapshot. On SQLite the
     /// connection refuses writes.
     ///

@@ -60,8 +60,8 @@ CREATE INDEX jobs_due ON jobs (queue, run_at, id) WHERE state = 'waiting';
 CREATE INDEX jobs_leased ON jobs (queue, lease_until) WHERE state = 'running';
 CREATE INDEX jobs_dead ON jobs (updated_at, id) WHERE state = 'dead';
 CREATE INDEX jobs_key ON jobs (queue, job_key) WHERE job_key IS NOT NULL AND state <> 'dead';
-CREATE UNIQUE INDEX jobs_running_key ON jobs (queue, job_key) WHERE job_key IS NOT NULL AND state = 'running';
-CREATE UNIQUE INDEX jobs_unique ON jobs (unique_key) WHERE unique_key IS NOT NULL AND state <> 'dead';
+CREATE UNIQUE INDEX jobs_queue_job_key_key ON jobs (queue, job_key) WHERE job_key IS NOT NULL AND state = 'running';
+CREATE UNIQUE INDEX jobs_unique_key_key ON jobs (unique_key) WHERE unique_key IS NOT NULL AND state <> 'dead';
 
 -- Replies by idempotency key, so that a repeated request is answered and not done again.
 CREATE TABLE idempotency (

@@ -40,8 +40,10 @@ pub(super) async fn insert(
         outbox::data.eq(Json(event.data)),
         outbox::trace.eq(event.trace.or_else(|| circumstances.trace())),
     );
-    let written: DbResult<usize> =
-        run!(conn, |c| diesel::insert_into(outbox::table).values(row).on_conflict_do_nothing().execute(c));
+    let written: DbResult<usize> = run!(conn, |c| diesel::insert_into(outbox::table)
+        .values(row)
+        .on_conflict_do_nothing()
+        .execute(c));
     written?;
     Ok(())
 }
