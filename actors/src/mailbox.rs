@@ -148,25 +148,22 @@ impl<M: Message> Lane<M> {
         }
         let Scope { deadline, priority, ref origin } = *scope;
         let origin = origin.clone();
+        // Laid out before the lock, whose acquisition waits for the stores: made under it, the
+        // copy into the queue would wait for them once more.
+        let envelope =
+            Envelope { message, port, origin, deadline, sent_nanos: 0, sender, priority };
         let mut state = self.state.lock();
         let waiting = state.queue.len() + self.in_hands.load(Ordering::Relaxed);
         if state.phase != Phase::Open || waiting >= room(self.capacity, priority) {
             let open = state.phase == Phase::Open;
             drop(state);
-            return Err((self.refuse(open), port));
+            return Err((self.refuse(open), envelope.port));
         }
         state.received += 1;
-        let timed = state.received & state.sample_mask == 0;
-        let sent_nanos = if timed { state.note_time() } else { 0 };
-        state.queue.push_back(Envelope {
-            message,
-            port,
-            origin,
-            deadline,
-            sent_nanos,
-            sender,
-            priority,
-        });
+        state.queue.push_back(envelope);
+        if state.received & state.sample_mask == 0 {
+            state.time_last();
+        }
         if state.asleep > 0 {
             let waker = state.take_sleeper();
             drop(state);
@@ -358,16 +355,19 @@ impl<M> State<M> {
             && self.seats.iter().all(|seat| seat.asleep.is_some() || !seat.present)
     }
 
-    /// The time for a message that is timed; now and then it also measures the rate.
-    fn note_time(&mut self) -> u64 {
+    /// Notes when the last message was sent; now and then it also measures the rate.
+    #[cold]
+    fn time_last(&mut self) {
         let now = Moment::now().as_nanos();
+        if let Some(last) = self.queue.back_mut() {
+            last.sent_nanos = now;
+        }
         if self.received & (RATE_WINDOW - 1) == 0 {
             let elapsed = now.saturating_sub(self.window_began_nanos);
             self.window_began_nanos = now;
             let slow = elapsed / RATE_WINDOW > FULL_TIMING_NANOS;
             self.sample_mask = if slow { 0 } else { SAMPLE_EVERY - 1 };
         }
-        now
     }
 }
 
