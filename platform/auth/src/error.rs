@@ -136,7 +136,7 @@ pub fn organisation_unavailable() -> Failure {
 pub fn setup_refused() -> Failure {
     Failure::forbidden(
         "auth.setup.token",
-        "this set-up link is not valid any more; restart the node or run `troupe admin reset-setup` for a new one",
+        "this set-up link is not valid any more; restart the node or run `troupe admin setup-link` for a new one",
     )
 }
 

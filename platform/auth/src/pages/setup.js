@@ -24,7 +24,7 @@ function showFaults(problem) {
 
 async function show() {
   if (!token) {
-    state.textContent = "This page needs the link that the node printed at its start, or that `troupe admin reset-setup` prints.";
+    state.textContent = "This page needs the link that the node printed at its start, or that `troupe admin setup-link` prints.";
     return;
   }
   state.hidden = true;
