@@ -10,7 +10,7 @@ use crate::current::in_origin;
 use crate::failure::{Failure, FailureKind};
 use crate::message::{Message, Request};
 use crate::observation::{Crash, CrashDecision, guarded};
-use crate::reference::ServiceRef;
+use crate::reference::{Sender, ServiceRef};
 use crate::reply::{Reply, ReplyPort};
 use crate::scope::{Priority, Scope};
 use crate::service::{Handled, typed};
@@ -51,6 +51,13 @@ impl<M: Message> Context<M> {
     #[must_use]
     pub fn me(&self) -> &ServiceRef<M> {
         &self.me
+    }
+
+    /// This actor as a sender, for a message that it passes on by other means than
+    /// [`forward`](Self::forward).
+    #[must_use]
+    pub fn sender(&self) -> Sender {
+        Sender(self.me.lane.node.id)
     }
 
     /// The system it runs in.

@@ -48,7 +48,7 @@ pub use observation::{
     TapLimits, TapSelector, TreeNode, redacted,
 };
 pub use principal::{PermissionSet, Principal, PrincipalKind};
-pub use reference::ServiceRef;
+pub use reference::{Sender, ServiceRef};
 pub use reply::{Answer, Pending, Reply, ReplyPort};
 pub use running::Running;
 pub use scope::{Idempotency, Origin, Priority, RateState, Scope, Trailers};

@@ -8,6 +8,15 @@ use crate::message::{Message, Request};
 use crate::reply::{Answer, Pending, ReplyPort};
 use crate::scope::Scope;
 
+/// Who sends a message, for the records; [`Context::sender`](crate::Context::sender) gives an actor's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender(pub(crate) u32);
+
+impl Sender {
+    /// Somebody who is no actor: a connection, a test.
+    pub const OUTSIDE: Self = Self(0);
+}
+
 /// A service that understands `M`. It stays good while the service restarts.
 pub struct ServiceRef<M: Message> {
     pub(crate) lane: Arc<Lane<M>>,
@@ -60,8 +69,13 @@ impl<M: Message> ServiceRef<M> {
 
     /// Sends a message with a port that was opened before. A refusal fails the port.
     pub fn send(&self, scope: &Scope, message: M, port: ReplyPort) {
-        if let Err((failure, Some(port))) = self.put(message, scope, Some(port), 0) {
-            port.fail(failure, None);
+        self.send_as(Sender::OUTSIDE, scope, message, port);
+    }
+
+    /// Like [`send`](Self::send), on behalf of the actor that passes the message on.
+    pub fn send_as(&self, sender: Sender, scope: &Scope, message: M, port: ReplyPort) {
+        if let Err((failure, Some(port))) = self.put(message, scope, Some(port), sender.0) {
+            port.fail(failure, scope.shared_origin());
         }
     }
 

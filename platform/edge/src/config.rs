@@ -11,6 +11,8 @@ use crate::http::forwarded::Network;
 
 /// Verified tokens are kept no longer than this, whatever is configured.
 pub(crate) const TOKEN_TTL_MAX: Duration = Duration::from_secs(60);
+/// What a budget can count.
+const BODIES_BYTES_LIMIT: u64 = 1 << 40;
 /// hyper's own lower limit for its buffer.
 const HEADER_BYTES_MIN: u64 = 8 * 1024;
 
@@ -23,6 +25,9 @@ pub struct EdgeConfig {
     /// The longest request body in bytes; a route may set its own.
     #[serde(with = "units::size")]
     pub body_bytes_max: u64,
+    /// What the bodies of all requests at work may take together; further ones get 503.
+    #[serde(with = "units::size")]
+    pub bodies_bytes_max: u64,
     /// The longest request head (request line and fields) in bytes.
     #[serde(with = "units::size")]
     pub header_bytes_max: u64,
@@ -155,6 +160,7 @@ impl Default for EdgeConfig {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             body_bytes_max: 1 << 20,
+            bodies_bytes_max: 256 << 20,
             header_bytes_max: 16 << 10,
             headers_max: 100,
             request_timeout: Duration::from_secs(30),
@@ -185,6 +191,12 @@ impl ConfigSection for EdgeConfig {
         let mut refuse = |path: &str, detail: &str| faults.push(ConfigFault::new(path, detail));
         if self.body_bytes_max == 0 {
             refuse("body_bytes_max", "must be at least 1B");
+        }
+        if self.bodies_bytes_max < self.body_bytes_max {
+            refuse("bodies_bytes_max", "must be at least body_bytes_max");
+        }
+        if self.bodies_bytes_max > BODIES_BYTES_LIMIT {
+            refuse("bodies_bytes_max", "must be at most 1024GiB");
         }
         if self.header_bytes_max < HEADER_BYTES_MIN {
             refuse("header_bytes_max", "must be at least 8KiB");

@@ -33,7 +33,7 @@ pub use config::{CorsConfig, EdgeConfig, MetricsAccess, RateConfig, TlsConfig, T
 pub use front::RenderMetrics;
 pub use server::Drained;
 
-use front::{Document, Front, Operations};
+use front::{BodyBudget, Document, Front, Operations};
 use gates::GateNeeds;
 use observe::Observer;
 use server::{Drain, GetAddress, Listener, ListenerMessage, ListenerParts};
@@ -110,6 +110,7 @@ impl Edge {
             cors: crate::http::cors::Cors::new(config.cors.clone()),
             proxies: config.trusted_proxies.clone(),
             hsts: HeaderValue::from_str(&config.hsts).ok().filter(|value| !value.is_empty()),
+            bodies: BodyBudget::new(config.bodies_bytes_max),
             draining: AtomicBool::new(false),
             clock: parts.clock,
             table,
@@ -148,5 +149,106 @@ impl Edge {
     pub async fn drain(&self) -> Result<Drained, Failure> {
         let within = self.drain_timeout;
         self.listener.ask(&Scope::system("edge.drain", within + GRACE), Drain { within }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+    use troupe_actors::{Restart, SystemConfig};
+    use troupe_kernel::{
+        Authenticated, BoxFuture, Credential, Decision, PermissionSet, Question, SystemClock, Uuid,
+    };
+    use troupe_telemetry::TelemetryConfig;
+
+    use super::*;
+
+    /// Nobody signs in here.
+    struct Nobody;
+
+    impl Authenticator for Nobody {
+        fn authenticate<'a>(
+            &'a self,
+            _credential: Credential,
+            _scope: &'a Scope,
+        ) -> BoxFuture<'a, Result<Authenticated, Failure>> {
+            unreachable!("no request brings a credential")
+        }
+    }
+
+    impl Authorizer for Nobody {
+        fn resolve<'a>(
+            &'a self,
+            _subject: Uuid,
+            _tenant: Option<Uuid>,
+            _scope: &'a Scope,
+        ) -> BoxFuture<'a, Result<PermissionSet, Failure>> {
+            unreachable!("nobody is authenticated")
+        }
+
+        fn decide<'a>(
+            &'a self,
+            _question: Question,
+            _scope: &'a Scope,
+        ) -> BoxFuture<'a, Result<Decision, Failure>> {
+            unreachable!("the edge decides by permissions only")
+        }
+    }
+
+    fn build(system: &System) -> (Edge, ChildSpec) {
+        let clock = Arc::new(SystemClock);
+        let config =
+            EdgeConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..EdgeConfig::default() };
+        Edge::build(EdgeParts {
+            system: system.clone(),
+            config,
+            version: "0".to_owned(),
+            routes: Vec::new(),
+            catalog: Arc::new(Catalog::default()),
+            authenticator: Arc::new(Nobody),
+            authorizer: Arc::new(Nobody),
+            invalidations: Invalidations::new(),
+            health: Health::new(clock.clone(), &TelemetryConfig::default()),
+            metrics: Arc::new(String::new),
+            clock,
+        })
+        .unwrap()
+    }
+
+    async fn probe(address: SocketAddr) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_listener_whose_task_died_binds_again() {
+        let system = System::new(SystemConfig::default());
+        let (edge, spec) = build(&system);
+        let running = system.start(spec.restart(Restart::Permanent)).await.unwrap();
+        let before = edge.address().await.unwrap();
+        assert!(probe(before).await.starts_with("HTTP/1.1 200"));
+        edge.listener.tell(&Scope::bare(GRACE), server::Ended { unfinished: None }).unwrap();
+        let after = edge.address().await.unwrap();
+        assert_ne!(after, before, "port 0 gives another port each time");
+        assert!(probe(after).await.starts_with("HTTP/1.1 200"));
+        assert!(TcpStream::connect(before).await.is_err(), "the old socket is closed");
+        assert_eq!(system.crash_count(), 1);
+        running.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_without_a_drain_closes_the_socket() {
+        let system = System::new(SystemConfig::default());
+        let (edge, spec) = build(&system);
+        let running = system.start(spec).await.unwrap();
+        let address = edge.address().await.unwrap();
+        running.shutdown().await;
+        assert!(TcpStream::connect(address).await.is_err());
+        assert!(edge.drain().await.is_err(), "nothing is there to drain");
     }
 }

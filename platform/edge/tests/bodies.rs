@@ -159,3 +159,26 @@ async fn an_unread_body_of_a_refused_request_does_no_harm() {
     assert_eq!(next.status, 200);
     node.stop().await;
 }
+
+#[tokio::test]
+async fn bodies_share_a_budget_and_give_it_back() {
+    let mut setup = Setup::new(false);
+    setup.config.body_bytes_max = 16 * 1024;
+    setup.config.bodies_bytes_max = 32 * 1024;
+    let node = setup.start().await;
+    let mut waiting = node.client().await;
+    waiting
+        .write(b"POST /v1/acts/describe HTTP/1.1\r\nhost: a\r\ncontent-length: 16384\r\n\r\n1")
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let large = || ask("PUT", "/v1/blobs/k").body(vec![7; 20_000]);
+    let refused = node.send(large()).await;
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "edge.bodies.full"));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(node.send(ask("PUT", "/v1/blobs/k").body(vec![7; 9000])).await.status, 200);
+    drop(waiting);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(node.send(large()).await.status, 200);
+    node.stop().await;
+}

@@ -41,6 +41,30 @@ async fn a_full_mailbox_answers_503_with_a_time_to_come_back() {
 }
 
 #[tokio::test]
+async fn a_full_gate_sheds_and_recovers() {
+    both(|wire| async move {
+        let mut setup = Setup::new(wire);
+        setup.config.mailbox = 1;
+        setup.config.shards = 1;
+        let node = setup.start().await;
+        let mut requests = JoinSet::new();
+        for _ in 0..200 {
+            let mut client = node.client().await;
+            requests.spawn(async move { client.send(post("/v1/acts/describe", &json!(0))).await });
+        }
+        let answers = requests.join_all().await;
+        let shed = answers.iter().filter(|answer| answer.status == 503);
+        assert!(shed.clone().all(|answer| answer.problem() == "actors.mailbox.full"));
+        assert!(shed.clone().all(|answer| answer.header("retry-after") == Some("1")));
+        let served = answers.iter().filter(|answer| answer.status == 200).count();
+        assert!(shed.count() > 0 && served > 0, "{served} of 200 were served");
+        assert_eq!(node.send(post("/v1/acts/describe", &json!(0))).await.status, 200);
+        node.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_answer_that_is_late_is_504_and_the_service_goes_on() {
     both(|wire| async move {
         let node = Node::start(wire).await;

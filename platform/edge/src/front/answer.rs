@@ -78,8 +78,7 @@ impl Front {
         let refuse = |failure: Failure| Answered::failed(&failure, exchange);
         let parameters = parameters(&mut parts).await.map_err(refuse)?;
         let key = idempotency::read(&parts.method, &parts.headers).map_err(refuse)?;
-        let body =
-            body::read(body, &parts.headers, entry.body_bytes_max, entry.timeout, exchange).await?;
+        let held = body::read(body, &parts.headers, entry, &self.bodies, exchange).await?;
 
         let mut origin = Origin::new(exchange.request);
         origin.trace = exchange.trace.trace;
@@ -87,7 +86,7 @@ impl Front {
         origin.address = Some(exchange.caller.to_string());
         origin.idempotency = key.map(|key| {
             let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-            idempotency::fingerprint(key, &parts.method, target, &body)
+            idempotency::fingerprint(key, &parts.method, target, &held.bytes)
         });
         let left = entry.timeout.saturating_sub(Moment::now().since(exchange.began));
         let scope = Scope::root(left.max(Duration::from_millis(1)), origin)
@@ -99,7 +98,7 @@ impl Front {
             method: parts.method,
             parameters,
             headers: parts.headers,
-            body,
+            body: held.bytes.clone(),
             peer: exchange.caller,
             scope: Scope::bare(Duration::ZERO),
         };

@@ -1,5 +1,7 @@
-//! Reads a request body whole, within its limits of length and time.
+//! Reads a request body whole, within its limits of length and time and within what all bodies may
+//! take together.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -8,9 +10,11 @@ use http::HeaderMap;
 use http::header;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use troupe_kernel::{Failure, FailureKind, Problem};
 
 use super::{Answered, Exchange};
+use crate::table::Entry;
 
 /// Of a body that is too long so much is read and thrown away, so that the caller, who still
 /// sends, reads the answer before the connection ends.
@@ -19,25 +23,54 @@ const DISCARD_WITHIN: Duration = Duration::from_millis(500);
 /// Room for a body whose length is not declared grows from here.
 const FIRST_BYTES: usize = 4096;
 
+/// What all bodies at work may take together, in units of a kibibyte.
+pub(crate) struct BodyBudget {
+    units: Arc<Semaphore>,
+    units_max: u32,
+}
+
+/// A body with its share of the budget, which is given back when this is dropped.
+pub(super) struct Held {
+    pub(super) bytes: Bytes,
+    _share: Option<OwnedSemaphorePermit>,
+}
+
+impl BodyBudget {
+    pub(crate) fn new(bytes_max: u64) -> Self {
+        let units_max = u32::try_from(bytes_max / 1024).unwrap_or(u32::MAX).max(1);
+        Self { units: Arc::new(Semaphore::new(units_max as usize)), units_max }
+    }
+
+    /// Takes the share of a body that may become this long.
+    fn take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let units = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(self.units_max);
+        self.units.clone().try_acquire_many_owned(units).ok()
+    }
+}
+
 /// Reads the body, or answers why not.
 pub(super) async fn read(
     mut body: Body,
     headers: &HeaderMap,
-    bytes_max: usize,
-    within: Duration,
+    entry: &Entry,
+    budget: &BodyBudget,
     exchange: &Exchange,
-) -> Result<Bytes, Answered> {
+) -> Result<Held, Answered> {
     if body.is_end_stream() {
-        return Ok(Bytes::new());
+        return Ok(Held { bytes: Bytes::new(), _share: None });
     }
+    let bytes_max = entry.body_bytes_max;
     let declared = declared_length(headers);
     if declared.is_some_and(|length| length > bytes_max as u64) {
         discard(body).await;
         return Err(too_large(bytes_max, exchange));
     }
+    let Some(share) = budget.take(declared.unwrap_or(bytes_max as u64)) else {
+        return Err(full(exchange));
+    };
     let reading = collect(&mut body, declared, bytes_max);
-    match tokio::time::timeout(within, reading).await {
-        Ok(Ok(bytes)) => Ok(bytes),
+    match tokio::time::timeout(entry.timeout, reading).await {
+        Ok(Ok(bytes)) => Ok(Held { bytes, _share: Some(share) }),
         Ok(Err(Fault::TooLarge)) => {
             discard(body).await;
             Err(too_large(bytes_max, exchange))
@@ -102,6 +135,15 @@ fn too_large(bytes_max: usize, exchange: &Exchange) -> Answered {
         format!("the body is longer than the {bytes_max} bytes that this operation takes"),
     );
     Answered::failed(&failure, exchange).closing()
+}
+
+fn full(exchange: &Exchange) -> Answered {
+    let failure = Failure::new(
+        FailureKind::Overloaded,
+        "edge.bodies.full",
+        "the requests at work take all the memory there is for bodies; try again shortly",
+    );
+    Answered::failed(&failure.retry_after(Duration::from_secs(1)), exchange).closing()
 }
 
 fn broken(exchange: &Exchange) -> Answered {

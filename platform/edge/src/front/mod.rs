@@ -30,6 +30,7 @@ use crate::observe::{Observer, Seen};
 use crate::table::Table;
 
 pub(crate) use answered::{Answered, Outcome};
+pub(crate) use body::BodyBudget;
 pub use operations::RenderMetrics;
 pub(crate) use operations::{Document, Operation, Operations};
 pub(crate) use routing::Spot;
@@ -44,6 +45,7 @@ pub(crate) struct Front {
     pub(crate) proxies: Vec<Network>,
     pub(crate) hsts: Option<http::HeaderValue>,
     pub(crate) operations: Operations,
+    pub(crate) bodies: BodyBudget,
     pub(crate) observer: Observer,
     /// The node is stopping: connections are not kept.
     pub(crate) draining: AtomicBool,
@@ -91,14 +93,16 @@ impl Front {
     fn exchange(&self, parts: &http::request::Parts) -> Exchange {
         let unknown = IpAddr::from([0, 0, 0, 0]);
         let peer = parts.extensions.get::<Peer>().map_or(unknown, |peer| peer.0);
-        let request = request_id(&parts.headers).unwrap_or_else(|| new_id(&*self.clock));
+        let brought = request_id(&parts.headers);
+        let request = brought.unwrap_or_else(|| new_id(&*self.clock));
+        // An id of our own making serves as trace and span too; one that the caller made may come
+        // again. The random half is never zero, which no span may be.
+        let random = brought.map_or(request, |_| new_id(&*self.clock));
+        let span = random.as_u64_pair().1;
         let given = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
-        let given = given.and_then(TraceParent::parse);
-        // A span id must not be zero; the random half of an id is not.
-        let span = new_id(&*self.clock).as_u64_pair().1;
-        let trace = match given {
+        let trace = match given.and_then(TraceParent::parse) {
             Some(parent) => TraceParent { span, ..parent },
-            None => TraceParent { trace: new_id(&*self.clock).as_u128(), span, sampled: true },
+            None => TraceParent { trace: random.as_u128(), span, sampled: true },
         };
         Exchange {
             request,

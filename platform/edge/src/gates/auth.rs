@@ -206,7 +206,7 @@ impl AuthGate {
                 self.known.insert(flight.key, Known { principal: principal.clone(), until });
                 for mut waiting in flight.waiting {
                     waiting.scope.origin_mut().principal = Some(principal.clone());
-                    waiting.pass(&self.parts.next);
+                    waiting.pass(ctx.sender(), &self.parts.next);
                 }
             }
             Err(failure) => {

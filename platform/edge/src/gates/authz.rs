@@ -199,7 +199,7 @@ impl AuthzGate {
             match check(&self.parts.table, &waiting.passage, &principal) {
                 Ok(()) => {
                     waiting.scope.origin_mut().principal = Some(principal);
-                    waiting.pass(&self.parts.next);
+                    waiting.pass(ctx.sender(), &self.parts.next);
                 }
                 Err(failure) => waiting.fail(failure),
             }

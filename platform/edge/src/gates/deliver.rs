@@ -43,8 +43,10 @@ impl Service for DeliverGate {
         let Some(port) = ctx.take_port() else { return Ok(()) };
         passage.request.scope = ctx.scope().clone();
         let route = &self.table.get(passage.route).route;
-        let delivered =
-            catch_unwind(AssertUnwindSafe(|| route.target().deliver(&passage.request, port)));
+        let sender = ctx.sender();
+        let delivered = catch_unwind(AssertUnwindSafe(|| {
+            route.target().deliver_as(sender, &passage.request, port);
+        }));
         if delivered.is_err() {
             tracing::error!(%route, "the translation of a request panicked");
         }

@@ -8,7 +8,7 @@ use std::hash::Hash;
 use std::time::Duration;
 
 use troupe_actors::{
-    Failure, FailureKind, Message, Moment, Priority, ReplyPort, Scope, ServiceRef,
+    Failure, FailureKind, Message, Moment, Priority, ReplyPort, Scope, Sender, ServiceRef,
 };
 
 use super::passage::{Passage, Stage};
@@ -36,9 +36,9 @@ impl Waiting {
     }
 
     /// Sends the request to the next station.
-    pub(crate) fn pass<N: Message + From<Passage>>(self, next: &Stage<N>) {
+    pub(crate) fn pass<N: Message + From<Passage>>(self, sender: Sender, next: &Stage<N>) {
         let service = next.of(&self.passage, &self.scope).clone();
-        service.send(&self.scope, self.passage.into(), self.port);
+        service.send_as(sender, &self.scope, self.passage.into(), self.port);
     }
 }
 

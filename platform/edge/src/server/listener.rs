@@ -45,7 +45,7 @@ pub struct Drained {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ended {
     /// How many connections were closed busy; none when the task died.
-    unfinished: Option<usize>,
+    pub(crate) unfinished: Option<usize>,
 }
 
 troupe_actors::protocol! {

@@ -6,5 +6,7 @@ mod listener;
 mod stream;
 mod tls;
 
+#[cfg(test)]
+pub(crate) use listener::Ended;
 pub(crate) use listener::{Drain, GetAddress, Listener, ListenerParts};
 pub use listener::{Drained, ListenerMessage};

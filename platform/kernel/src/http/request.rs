@@ -115,7 +115,7 @@ impl HttpRequest {
         body::from_json(&self.body)
     }
 
-    /// A header field, if it came once and is text.
+    /// The first value of a header field, if it is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())

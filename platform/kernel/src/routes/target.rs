@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use troupe_actors::{Failure, Origin, Pending, ReplyPort, Request, Scope, ServiceRef};
+use troupe_actors::{Failure, Origin, Pending, ReplyPort, Request, Scope, Sender, ServiceRef};
 
 use crate::http::{HttpRequest, HttpResponse};
 use crate::ports::BoxFuture;
@@ -28,8 +28,13 @@ pub trait Target: Send + Sync {
     fn open(&self, scope: &Scope) -> (ReplyPort, BoxFuture<'static, Delivered>);
 
     /// Translates the request and sends it to the service in the request's scope. Whatever goes
-    /// wrong fails the port.
-    fn deliver(&self, request: &HttpRequest, port: ReplyPort);
+    /// wrong fails the port. The records show `sender` as the actor it came from.
+    fn deliver_as(&self, sender: Sender, request: &HttpRequest, port: ReplyPort);
+
+    /// Like [`deliver_as`](Self::deliver_as), from outside of any actor.
+    fn deliver(&self, request: &HttpRequest, port: ReplyPort) {
+        self.deliver_as(Sender::OUTSIDE, request, port);
+    }
 
     /// Where the service is in the tree.
     fn service(&self) -> Arc<str>;
@@ -60,9 +65,9 @@ where
         (port, response)
     }
 
-    fn deliver(&self, request: &HttpRequest, port: ReplyPort) {
+    fn deliver_as(&self, sender: Sender, request: &HttpRequest, port: ReplyPort) {
         match (self.translate)(request) {
-            Ok(message) => self.service.send(&request.scope, message.into(), port),
+            Ok(message) => self.service.send_as(sender, &request.scope, message.into(), port),
             Err(failure) => port.fail(failure, request.scope.shared_origin()),
         }
     }
