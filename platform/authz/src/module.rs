@@ -36,7 +36,11 @@ pub struct AuthzModule;
 
 impl Module for AuthzModule {
     fn manifest(&self) -> Manifest {
-        Manifest { name: "authz", version: env!("CARGO_PKG_VERSION"), dependencies: &["audit"] }
+        Manifest {
+            name: "authz",
+            version: env!("CARGO_PKG_VERSION"),
+            dependencies: &["database", "audit"],
+        }
     }
 
     fn init(&mut self, ctx: &mut ModuleContext<'_>) -> Result<Parts, Vec<InitFault>> {

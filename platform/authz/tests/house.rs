@@ -107,6 +107,19 @@ impl AuditLog for Remembering {
     }
 }
 
+struct Database(Db);
+
+impl Module for Database {
+    fn manifest(&self) -> Manifest {
+        Manifest { name: "database", version: "1.0.0", dependencies: &[] }
+    }
+
+    fn init(&mut self, ctx: &mut ModuleContext<'_>) -> Result<Parts, Vec<InitFault>> {
+        ctx.provide(Arc::new(self.0.clone()));
+        Ok(Parts::new())
+    }
+}
+
 struct Audit(Arc<Remembering>);
 
 impl Module for Audit {
@@ -151,10 +164,13 @@ pub(crate) fn assemble(
     policies: Vec<PolicyDef>,
 ) -> (Surroundings, troupe_kernel::lifecycle::Loaded, Arc<Remembering>) {
     let mut around = Surroundings::new(universe.system().clone(), clock);
-    around.container.provide(Arc::new(db.clone()));
     let audit = Arc::new(Remembering::default());
-    let modules: Vec<Box<dyn Module>> =
-        vec![Box::new(AuthzModule), Box::new(Press { policies }), Box::new(Audit(audit.clone()))];
+    let modules: Vec<Box<dyn Module>> = vec![
+        Box::new(AuthzModule),
+        Box::new(Press { policies }),
+        Box::new(Audit(audit.clone())),
+        Box::new(Database(db.clone())),
+    ];
     let modules = Modules::validate(modules).expect("the modules fit together");
     let loaded = modules.initialise(&mut around).expect("the modules initialise");
     (around, loaded, audit)

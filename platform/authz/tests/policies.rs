@@ -30,8 +30,6 @@ async fn a_bad_policy_keeps_the_node_from_starting_and_every_fault_is_named() {
         let (specs, ..) = children(&mut loaded);
         let mut failures = Vec::new();
         for spec in specs {
-            let system = troupe_actors::System::new(troupe_actors::SystemConfig::default());
-            drop(system);
             if let Err(failure) = universe.system().clone().start(spec).await {
                 failures.push(failure.to_string());
             }
