@@ -36,10 +36,13 @@ pub struct EdgeConfig {
     /// Time for a whole request, from its head to the answer; a route may set its own.
     #[serde(with = "units::duration")]
     pub request_timeout: Duration,
-    /// Time for the head of a request to arrive, also between two requests of a connection, and
-    /// for a TLS handshake.
+    /// Time for the head of a request to arrive from its first byte on, and for a TLS handshake.
     #[serde(with = "units::duration")]
     pub header_timeout: Duration,
+    /// A connection without a request is kept so long. Longer than the one of a proxy in front of
+    /// the node, so that it is the proxy that closes.
+    #[serde(with = "units::duration")]
+    pub idle_timeout: Duration,
     /// A connection is closed when its peer takes nothing of an answer for so long.
     #[serde(with = "units::duration")]
     pub write_timeout: Duration,
@@ -165,6 +168,7 @@ impl Default for EdgeConfig {
             headers_max: 100,
             request_timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(30),
             connections_max: 4096,
             drain_timeout: Duration::from_secs(25),
@@ -218,6 +222,7 @@ impl ConfigSection for EdgeConfig {
         for (path, duration) in [
             ("request_timeout", self.request_timeout),
             ("header_timeout", self.header_timeout),
+            ("idle_timeout", self.idle_timeout),
             ("write_timeout", self.write_timeout),
             ("tokens.ttl", self.tokens.ttl),
         ] {

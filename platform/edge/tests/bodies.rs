@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::client::{ask, get, post};
+use crate::client::{Answer, Ask, ask, get, post};
 use crate::fixture::{Node, READ, Setup, WRITE, both};
 
 #[tokio::test]
@@ -171,14 +171,24 @@ async fn bodies_share_a_budget_and_give_it_back() {
         .write(b"POST /v1/acts/describe HTTP/1.1\r\nhost: a\r\ncontent-length: 16384\r\n\r\n1")
         .await
         .unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
     let large = || ask("PUT", "/v1/blobs/k").body(vec![7; 20_000]);
-    let refused = node.send(large()).await;
+    let refused = answer_with(&node, large, 503).await;
     assert_eq!((refused.status, refused.problem().as_str()), (503, "edge.bodies.full"));
     assert_eq!(refused.header("retry-after"), Some("1"));
     assert_eq!(node.send(ask("PUT", "/v1/blobs/k").body(vec![7; 9000])).await.status, 200);
     drop(waiting);
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!(node.send(large()).await.status, 200);
+    answer_with(&node, large, 200).await;
     node.stop().await;
+}
+
+/// Asks until the answer has this status.
+async fn answer_with(node: &Node, ask: impl Fn() -> Ask, status: u16) -> Answer {
+    for _ in 0..100 {
+        let answer = node.send(ask()).await;
+        if answer.status == status {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("no answer had the status {status}");
 }

@@ -90,6 +90,7 @@ async fn a_faulty_configuration_builds_no_edge() {
 async fn a_head_that_does_not_come_is_answered_408_and_an_idle_connection_is_closed() {
     let mut setup = Setup::new(false);
     setup.config.header_timeout = Duration::from_millis(200);
+    setup.config.idle_timeout = Duration::from_millis(600);
     let node = setup.start().await;
     let mut slow = node.client().await;
     slow.write(b"GET /v1/notes/1 HTTP/1.1\r\nhost: a\r\nx-slow").await.unwrap();
@@ -97,6 +98,9 @@ async fn a_head_that_does_not_come_is_answered_408_and_an_idle_connection_is_clo
     assert_eq!((answer.status, answer.problem().as_str()), (408, "edge.header.slow"));
     assert!(slow.is_closed().await);
     let mut idle = node.client().await;
+    assert_eq!(idle.send(get("/livez")).await.status, 200);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(idle.send(get("/livez")).await.status, 200, "it may be idle longer than a head");
     assert!(idle.is_closed().await, "an idle connection ends without a word");
     node.stop().await;
 }
@@ -137,8 +141,16 @@ async fn connections_beyond_the_limit_are_refused_and_those_within_are_served() 
     assert_eq!((refused.status, refused.problem().as_str()), (503, "edge.connections.full"));
     assert_eq!(refused.header("retry-after"), Some("1"));
     drop(first);
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(node.send(post("/v1/acts/describe", &json!(0))).await.status, 200);
+    let mut served = false;
+    for _ in 0..100 {
+        let mut client = node.client().await;
+        served = client.try_send(&get("/livez")).await.is_some_and(|answer| answer.status == 200);
+        if served {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(served, "a place was free again");
     assert_eq!(second.send(post("/v1/acts/describe", &json!(0))).await.status, 200);
     node.stop().await;
 }

@@ -24,8 +24,9 @@ async fn an_address_is_limited_before_anybody_looks_at_its_credential() {
         }
         let refused = client.send(get("/v1/notes/1").token("made-up")).await;
         assert_eq!((refused.status, refused.problem().as_str()), (429, "edge.rate.exceeded"));
-        assert_eq!(refused.header("retry-after"), Some("10"));
-        assert_eq!(refused.header("ratelimit"), Some("\"address\";r=0;t=50"));
+        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((5..=10).contains(&wait), "a fifth of the window less what has passed: {wait}");
+        assert!(refused.header("ratelimit").unwrap().starts_with("\"address\";r=0;t="));
         assert_eq!(node.authenticated(), 5);
         node.stop().await;
     })
@@ -74,13 +75,21 @@ async fn a_quota_comes_back() {
     setup.config.address_limit.window = Duration::from_secs(1);
     let node = setup.start().await;
     let mut client = node.client().await;
-    let mut refused = 0;
-    for _ in 0..8 {
-        let status = client.send(post("/v1/acts/describe", &json!(0))).await.status;
-        refused += usize::from(status == 429);
+    let mut status = 200;
+    for _ in 0..200 {
+        status = client.send(post("/v1/acts/describe", &json!(0))).await.status;
+        if status != 200 {
+            break;
+        }
     }
-    assert!(refused >= 3, "{refused}");
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(client.send(post("/v1/acts/describe", &json!(0))).await.status, 200);
+    assert_eq!(status, 429);
+    for _ in 0..200 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        status = client.send(post("/v1/acts/describe", &json!(0))).await.status;
+        if status == 200 {
+            break;
+        }
+    }
+    assert_eq!(status, 200);
     node.stop().await;
 }

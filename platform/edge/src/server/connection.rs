@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 
-use super::stream::{self, Guarded};
+use super::stream::{self, Guarded, HeadWatch, Patience};
 use crate::config::EdgeConfig;
 use crate::front::{Front, Peer};
 
@@ -65,20 +65,25 @@ impl Http {
     async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(self, stream: S) {
         let Self { peer, config, front, router, mut leave } = self;
         let address = peer.ip();
+        let watch = Arc::new(HeadWatch::default());
+        let watched = watch.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(address));
-            let mut router = router.clone();
+            let (mut router, watch) = (router.clone(), watched.clone());
             async move {
+                watch.turn();
                 // A router is always ready and never fails.
                 let Ok(response) = router.call(request.map(Body::new)).await;
+                watch.turn();
                 Ok::<_, Infallible>(response)
             }
         });
         let header_bytes_max = usize::try_from(config.header_bytes_max).unwrap_or(usize::MAX);
-        let stream = Guarded::new(stream, config.write_timeout);
+        let patience = Patience { head: config.header_timeout, write: config.write_timeout };
+        let stream = Guarded::new(stream, patience, watch.clone());
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(config.header_timeout)
+            .header_read_timeout(config.idle_timeout)
             .max_buf_size(header_bytes_max)
             .max_headers(config.headers_max)
             .half_close(true)
@@ -96,7 +101,8 @@ impl Http {
         tracing::debug!(%peer, %error, "a connection ended early");
         let parts = connection.into_parts();
         // A head that began and did not end is told so; an idle connection is closed silently.
-        if error.is_timeout() && !parts.read_buf.is_empty() && !front.is_draining() {
+        let late = watch.is_late() || (error.is_timeout() && !parts.read_buf.is_empty());
+        if late && !front.is_draining() {
             say_too_slow(parts.io.into_inner(), config.write_timeout).await;
         }
     }

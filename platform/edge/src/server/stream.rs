@@ -1,8 +1,11 @@
-//! Between hyper and the socket: ends a connection whose peer takes nothing, and gives the answers
-//! that hyper writes by itself (to a head that is no HTTP) the form of all others.
+//! Between hyper and the socket: ends a connection whose peer takes nothing or sends the head of a
+//! request too slowly, and gives the answers that hyper writes by itself (to a head that is no
+//! HTTP) the form of all others.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -58,18 +61,73 @@ fn bare(written: &[u8]) -> Option<String> {
     is_bare.then(|| problem(*status, code, detail, None))
 }
 
-/// A stream with a limit on how long a write may stall.
+/// Whether the connection reads the head of a request; the service and its stream share it.
+#[derive(Debug, Default)]
+pub(super) struct HeadWatch {
+    /// Odd while a request is answered, even while a head is awaited.
+    turns: AtomicU64,
+    late: AtomicBool,
+}
+
+impl HeadWatch {
+    /// A head is complete, or its answer is ready.
+    pub(super) fn turn(&self) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a head did not arrive in time.
+    pub(super) fn is_late(&self) -> bool {
+        self.late.load(Ordering::Relaxed)
+    }
+}
+
+/// How long a stream may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// For a head from its first byte on.
+    pub(super) head: Duration,
+    /// For a write that makes no progress.
+    pub(super) write: Duration,
+}
+
+/// A stream with limits on how long a head may take and a write may stall.
 pub(super) struct Guarded<S> {
     stream: S,
-    write_timeout: Duration,
+    patience: Patience,
+    watch: Arc<HeadWatch>,
+    /// The time for the head of this turn.
+    head: Option<(u64, Pin<Box<Sleep>>)>,
     stalled: Option<Pin<Box<Sleep>>>,
     /// What is written instead of hyper's own answer, and how far it is.
     instead: Option<(Vec<u8>, usize)>,
 }
 
 impl<S> Guarded<S> {
-    pub(super) fn new(stream: S, write_timeout: Duration) -> Self {
-        Self { stream, write_timeout, stalled: None, instead: None }
+    pub(super) fn new(stream: S, patience: Patience, watch: Arc<HeadWatch>) -> Self {
+        Self { stream, patience, watch, head: None, stalled: None, instead: None }
+    }
+
+    /// Counts the time of a head from its first byte; an error once it is up.
+    fn watch_head(&mut self, context: &mut Context<'_>, count: Option<usize>) -> io::Result<()> {
+        let turn = self.watch.turns.load(Ordering::Relaxed);
+        if self.head.as_ref().is_some_and(|(of, _)| *of != turn) {
+            self.head = None;
+        }
+        if turn % 2 == 1 {
+            return Ok(());
+        }
+        if self.head.is_none() && count.is_some_and(|count| count > 0) {
+            self.head = Some((turn, Box::pin(tokio::time::sleep(self.patience.head))));
+        }
+        // Only a stream that waits for more can be late.
+        if count.is_none()
+            && let Some((_, head)) = &mut self.head
+            && head.as_mut().poll(context).is_ready()
+        {
+            self.watch.late.store(true, Ordering::Relaxed);
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the head came too slowly"));
+        }
+        Ok(())
     }
 }
 
@@ -84,7 +142,7 @@ impl<S: AsyncWrite + Unpin> Guarded<S> {
             self.stalled = None;
             return polled;
         }
-        let deadline = Instant::now() + self.write_timeout;
+        let deadline = Instant::now() + self.patience.write;
         let stalled =
             self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         ready!(stalled.as_mut().poll(context));
@@ -119,7 +177,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let count = polled.is_ready().then(|| buffer.filled().len() - before);
+        self.watch_head(context, count)?;
+        polled
     }
 }
 
@@ -177,10 +239,35 @@ mod tests {
 
     use super::*;
 
+    fn guarded<S>(stream: S) -> (Guarded<S>, Arc<HeadWatch>) {
+        let watch = Arc::new(HeadWatch::default());
+        let patience = Patience { head: Duration::from_secs(5), write: Duration::from_secs(5) };
+        (Guarded::new(stream, patience, watch.clone()), watch)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_is_timed_from_its_first_byte_and_idleness_is_not() {
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let (mut guarded, watch) = guarded(ours);
+        let mut byte = [0; 1];
+        let idle = tokio::time::timeout(Duration::from_secs(60), guarded.read(&mut byte)).await;
+        assert!(idle.is_err(), "an idle stream just waits");
+        theirs.write_all(b"G").await.unwrap();
+        assert_eq!(guarded.read(&mut byte).await.unwrap(), 1);
+        watch.turn();
+        let body = tokio::time::timeout(Duration::from_secs(60), guarded.read(&mut byte)).await;
+        assert!(body.is_err(), "what follows the head has limits of its own");
+        watch.turn();
+        theirs.write_all(b"G").await.unwrap();
+        assert_eq!(guarded.read(&mut byte).await.unwrap(), 1);
+        let error = guarded.read(&mut byte).await.unwrap_err();
+        assert_eq!((error.kind(), watch.is_late()), (io::ErrorKind::TimedOut, true));
+    }
+
     #[tokio::test]
     async fn a_bare_answer_is_replaced_and_others_pass() {
         let (ours, mut theirs) = tokio::io::duplex(64);
-        let mut guarded = Guarded::new(ours, Duration::from_secs(5));
+        let (mut guarded, _) = guarded(ours);
         let reader = tokio::task::JoinSet::from_iter([async move {
             let mut text = String::new();
             theirs.read_to_string(&mut text).await.unwrap();
@@ -199,7 +286,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_takes_nothing_ends_the_connection() {
         let (ours, _theirs) = tokio::io::duplex(4);
-        let mut guarded = Guarded::new(ours, Duration::from_secs(5));
+        let (mut guarded, _) = guarded(ours);
         let error = guarded.write_all(b"more than fits").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
