@@ -74,6 +74,8 @@ pub(crate) struct Consumer {
     running: bool,
     again: bool,
     eager_left: u32,
+    /// Whether the next turn looks for replays that were asked for.
+    replays: bool,
 }
 
 impl Consumer {
@@ -88,6 +90,7 @@ impl Consumer {
             running: false,
             again: false,
             eager_left: 0,
+            replays: false,
         })
         .capacity(64)
         .build();
@@ -101,8 +104,9 @@ impl Consumer {
         }
         self.running = true;
         let (reader, held) = (self.reader.clone(), self.held.take());
+        let replays = std::mem::take(&mut self.replays);
         ctx.run(async move {
-            let turn = AssertUnwindSafe(reader.turn(held)).catch_unwind().await;
+            let turn = AssertUnwindSafe(reader.turn(held, replays)).catch_unwind().await;
             let crashed = Turn { held: None, next: Next::Standby, moved: false };
             Some(Ran { turn: turn.unwrap_or(crashed) }.into())
         })
@@ -147,7 +151,10 @@ impl Service for Consumer {
                 }
                 self.begin(ctx)
             }
-            ConsumerMessage::Poll(_) => self.begin(ctx),
+            ConsumerMessage::Poll(_) => {
+                self.replays = true;
+                self.begin(ctx)
+            }
             ConsumerMessage::Ran(ran) => self.ended(ran.turn, ctx),
         }
     }

@@ -32,6 +32,8 @@ table! {
         cause -> Text,
         /// When it was given up.
         failed_at -> Instant,
+        /// When a replay was asked for.
+        replay_at -> Nullable<Instant>,
     }
 }
 
@@ -52,6 +54,8 @@ pub struct DeadLetter {
     pub cause: String,
     /// When it was given up.
     pub failed_at: Timestamp,
+    /// When a replay was asked for that has not been tried yet.
+    pub replay_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Queryable, Selectable, Insertable)]
@@ -68,6 +72,7 @@ struct Row {
     cause_code: String,
     cause: String,
     failed_at: DbTimestamp,
+    replay_at: Option<DbTimestamp>,
 }
 
 impl TryFrom<Row> for DeadLetter {
@@ -82,6 +87,7 @@ impl TryFrom<Row> for DeadLetter {
             cause_code: row.cause_code,
             cause: row.cause,
             failed_at: row.failed_at.0,
+            replay_at: row.replay_at.map(Into::into),
         })
     }
 }
@@ -101,12 +107,14 @@ pub(crate) async fn keep(conn: &mut DbConn, letter: &DeadLetter) -> Result<(), F
         cause_code: letter.cause_code.clone(),
         cause: letter.cause.clone(),
         failed_at: DbTimestamp(letter.failed_at),
+        replay_at: letter.replay_at.map(DbTimestamp),
     };
     let latest = (
         table::attempts.eq(row.attempts),
         table::cause_code.eq(row.cause_code.clone()),
         table::cause.eq(row.cause.clone()),
         table::failed_at.eq(row.failed_at),
+        table::replay_at.eq(row.replay_at),
     );
     run!(conn, |c| diesel::insert_into(table::table)
         .values(&row)
@@ -156,7 +164,31 @@ pub(crate) async fn remove(conn: &mut DbConn, id: Uuid) -> DbResult<bool> {
     Ok(removed == 1)
 }
 
-/// How many dead letters each consumer has.
+/// Asks for a replay; false when there is no such letter.
+pub(crate) async fn ask_for_replay(conn: &mut DbConn, id: Uuid, now: Timestamp) -> DbResult<bool> {
+    let changed = run!(conn, |c| diesel::update(dead_letters::table.find(DbUuid(id)))
+        .set(dead_letters::replay_at.eq(Some(DbTimestamp(now))))
+        .execute(c))?;
+    Ok(changed == 1)
+}
+
+/// The letters of a consumer for which a replay was asked, oldest event first.
+pub(crate) async fn to_replay(
+    conn: &mut DbConn,
+    consumer: &str,
+    limit: i64,
+) -> Result<Vec<DeadLetter>, Failure> {
+    let rows: Vec<Row> = run!(conn, |c| dead_letters::table
+        .filter(dead_letters::consumer.eq(consumer))
+        .filter(dead_letters::replay_at.is_not_null())
+        .order((dead_letters::failed_at, dead_letters::id))
+        .limit(limit)
+        .select(Row::as_select())
+        .load(c))?;
+    rows.into_iter().map(DeadLetter::try_from).collect()
+}
+
+/// How many dead letters a consumer has.
 pub(crate) async fn count(conn: &mut DbConn, consumer: &str) -> DbResult<i64> {
     run!(conn, |c| dead_letters::table
         .filter(dead_letters::consumer.eq(consumer))

@@ -16,6 +16,9 @@ use troupe_kernel::{Event, Failure, FailureKind};
 use crate::dead_letters::{self, DeadLetter};
 use crate::turn::Reader;
 
+/// How long noting the end of a delivery may take.
+const NOTE_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// What a failed delivery means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -120,6 +123,31 @@ impl Reader {
         }
     }
 
+    /// Delivers a dead letter once more; it is gone when that succeeds, and stays with the new cause
+    /// when it does not.
+    pub(crate) async fn replay(&self, mut letter: DeadLetter) -> Result<(), Failure> {
+        let result = self.attempt(&letter.event).await;
+        if let Err(failure) = &result {
+            letter.attempts = letter.attempts.saturating_add(1);
+            failure.code().clone_into(&mut letter.cause_code);
+            failure.detail().clone_into(&mut letter.cause);
+            letter.failed_at = self.db.clock().now();
+            letter.replay_at = None;
+        }
+        let delivered = result.is_ok();
+        let scope = Scope::system("events.replay", NOTE_TIMEOUT);
+        self.db
+            .transaction(&scope, async move |uow: &mut UnitOfWork| {
+                if delivered {
+                    dead_letters::remove(uow.conn(), letter.id).await?;
+                    return Ok(());
+                }
+                dead_letters::keep(uow.conn(), &letter).await
+            })
+            .await?;
+        result
+    }
+
     async fn give_up(&self, event: Event, attempts: u32, failure: &Failure) -> Result<(), Failure> {
         tracing::error!(consumer = self.name(), event = %event.id, kind = event.kind, subject = event.subject, %failure,
             "an event was given up and is kept as a dead letter");
@@ -132,8 +160,9 @@ impl Reader {
             cause_code: failure.code().to_owned(),
             cause: failure.detail().to_owned(),
             failed_at: self.db.clock().now(),
+            replay_at: None,
         };
-        let scope = Scope::system("events.dead_letter", Duration::from_secs(20));
+        let scope = Scope::system("events.dead_letter", NOTE_TIMEOUT);
         self.db
             .transaction(&scope, async move |uow: &mut UnitOfWork| {
                 dead_letters::keep(uow.conn(), &letter).await

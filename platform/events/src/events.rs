@@ -36,6 +36,16 @@ pub struct Lag {
     pub known: bool,
 }
 
+/// What became of a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Replay {
+    /// The event was delivered and the letter is gone.
+    Delivered,
+    /// The node that delivers to the consumer will do it.
+    AskedFor,
+}
+
 /// The event bus of this node; clones share it.
 #[derive(Clone)]
 pub struct Events {
@@ -165,15 +175,28 @@ impl Events {
         letter.ok_or_else(missing)
     }
 
-    /// Delivers a dead letter once more, now; it is gone when that succeeds.
+    /// Delivers a dead letter once more; it is gone when that succeeds.
+    ///
+    /// In a process without consumers (a command) the replay is asked for, and the node that delivers to
+    /// the consumer does it at its next poll.
     ///
     /// # Errors
     /// The failure of the delivery (the letter stays, with this cause), `events.dead_letter.missing`,
     /// `events.subscription.missing` when no module of this node has the subscription.
-    pub async fn replay(&self, scope: &Scope, id: Uuid) -> Result<(), Failure> {
-        let mut letter = self.dead_letter(id).await?;
-        let reader = self.shared.readers.get().and_then(|readers| readers.get(&letter.consumer));
-        let Some(reader) = reader else {
+    pub async fn replay(&self, scope: &Scope, id: Uuid) -> Result<Replay, Failure> {
+        let letter = self.dead_letter(id).await?;
+        let Some(readers) = self.shared.readers.get() else {
+            let now = self.shared.db.clock().now();
+            let asked = self
+                .shared
+                .db
+                .transaction(scope, async move |uow: &mut UnitOfWork| {
+                    Ok(dead_letters::ask_for_replay(uow.conn(), id, now).await?)
+                })
+                .await?;
+            return if asked { Ok(Replay::AskedFor) } else { Err(missing()) };
+        };
+        let Some(reader) = readers.get(&letter.consumer) else {
             return Err(Failure::conflict(
                 "events.subscription.missing",
                 format!(
@@ -182,22 +205,7 @@ impl Events {
                 ),
             ));
         };
-        let delivered = reader.attempt(&letter.event).await;
-        let Err(failure) = delivered else {
-            self.discard(scope, id).await?;
-            return Ok(());
-        };
-        letter.attempts = letter.attempts.saturating_add(1);
-        failure.code().clone_into(&mut letter.cause_code);
-        failure.detail().clone_into(&mut letter.cause);
-        letter.failed_at = self.shared.db.clock().now();
-        self.shared
-            .db
-            .transaction(scope, async move |uow: &mut UnitOfWork| {
-                dead_letters::keep(uow.conn(), &letter).await
-            })
-            .await?;
-        Err(failure)
+        reader.replay(letter).await.map(|()| Replay::Delivered)
     }
 
     /// Removes a dead letter without delivering it; answers whether there was one.

@@ -25,7 +25,7 @@ mod turn;
 pub use config::EventsConfig;
 pub use consumer::{ConsumerMessage, Wake};
 pub use dead_letters::DeadLetter;
-pub use events::{Events, Lag};
+pub use events::{Events, Lag, Replay};
 pub use log::Position;
 pub use module::{EventsModule, MIGRATIONS};
 pub use retention::{RetentionMessage, Trim};

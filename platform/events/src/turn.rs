@@ -8,11 +8,14 @@ use troupe_database::{Db, DbConn, UnitOfWork};
 use troupe_kernel::{Event, Failure, Subscription, Timestamp, Uuid};
 
 use crate::config::EventsConfig;
+use crate::dead_letters;
 use crate::log::{self, Claim, Position};
 
 /// An offset that moved over events of other kinds only is stored after so many, or so long.
 const UNSTORED_MAX: i64 = 1_000;
 const UNSTORED_TIME_MAX: Duration = Duration::from_secs(30);
+/// Replays in one turn.
+const REPLAYS_MAX: i64 = 20;
 /// How long the statements of a turn may take.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -68,9 +71,13 @@ impl Reader {
         Self { db: db.clone(), config: config.clone(), subscription, node, prefix }
     }
 
-    /// One turn. A fault of the database ends the hold; the next turn begins from the stored offset.
-    pub(crate) async fn turn(&self, held: Option<Held>) -> Turn {
+    /// One turn, with the replays that were asked for when `replays` is true. A fault of the database
+    /// ends the hold; the next turn begins from the stored offset.
+    pub(crate) async fn turn(&self, held: Option<Held>, replays: bool) -> Turn {
         let mut hold = held;
+        if replays && let Err(failure) = self.replay_asked(&mut hold).await {
+            tracing::warn!(consumer = self.name(), %failure, "the replays of a consumer could not be done");
+        }
         match self.advance(&mut hold).await {
             Ok((next, moved)) => Turn { held: hold, next, moved },
             Err(failure) => {
@@ -78,6 +85,27 @@ impl Reader {
                 Turn { held: None, next: Next::Standby, moved: false }
             }
         }
+    }
+
+    /// Delivers the dead letters for which a replay was asked, if this node delivers to the consumer.
+    async fn replay_asked(&self, hold: &mut Option<Held>) -> Result<(), Failure> {
+        let name = self.name();
+        let letters = self
+            .db
+            .read(async move |conn: &mut DbConn| {
+                dead_letters::to_replay(conn, name, REPLAYS_MAX).await
+            })
+            .await?;
+        if letters.is_empty() || self.hold(hold).await?.is_none() {
+            return Ok(());
+        }
+        for letter in letters {
+            let event = letter.event.id;
+            if let Err(failure) = self.replay(letter).await {
+                tracing::warn!(consumer = self.name(), %event, %failure, "a replayed event failed again");
+            }
+        }
+        Ok(())
     }
 
     async fn advance(&self, hold: &mut Option<Held>) -> Result<(Next, bool), Failure> {

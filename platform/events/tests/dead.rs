@@ -1,6 +1,6 @@
 //! Events that cannot be applied.
 
-use troupe_events::DeadLetter;
+use troupe_events::{DeadLetter, Events, EventsConfig, Replay};
 use troupe_kernel::{PageRequest, Uuid};
 
 use crate::recorder::{Node, Shared, applied, config, count, on_both, scope, until};
@@ -118,6 +118,28 @@ async fn a_service_that_is_away_is_waited_for() {
         }
         until("all is applied", async || applied(&node.db, "a").await == [0, 1, 2]).await;
         assert!(letters(&node).await.is_empty());
+        node.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_replay_that_a_command_asks_for_is_done_by_the_node() {
+    on_both(async |database| {
+        let notes = Shared::default();
+        notes.lock().poisoned.insert(1);
+        let node = Node::start(database.open().await, &notes, config()).await;
+        count(&node.db, "a", 1).await;
+        until("a letter is kept", async || letters(&node).await.len() == 1).await;
+        let id = letters(&node).await[0].id;
+        let command = Events::new(&database.open().await, EventsConfig::default());
+        assert_eq!(command.replay(&scope(), id).await.unwrap(), Replay::AskedFor);
+        until("it fails again", async || letters(&node).await[0].attempts == 4).await;
+        assert_eq!(letters(&node).await[0].replay_at, None);
+        notes.lock().poisoned.clear();
+        assert_eq!(command.replay(&scope(), id).await.unwrap(), Replay::AskedFor);
+        until("it is applied", async || applied(&node.db, "a").await == [1]).await;
+        until("the letter is gone", async || letters(&node).await.is_empty()).await;
         node.stop().await;
     })
     .await;

@@ -145,7 +145,8 @@ fn subscriptions(system: &System, db: &Db, notes: &Shared) -> (Vec<Subscription>
 
 impl Node {
     pub(crate) async fn start(db: Db, notes: &Shared, config: EventsConfig) -> Self {
-        let system = System::new(SystemConfig::default());
+        // Every message passes through its encoding, as between nodes.
+        let system = System::new(SystemConfig { wire_always: true, ..SystemConfig::default() });
         let events = Events::new(&db, config);
         let (subscriptions, recorder) = subscriptions(&system, &db, notes);
         let root = Supervisor::new(&system, "root")

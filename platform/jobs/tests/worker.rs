@@ -132,7 +132,8 @@ impl Node {
         config: JobsConfig,
         schedules: &[(&str, &str)],
     ) -> Self {
-        let system = System::new(SystemConfig::default());
+        // Every message passes through its encoding, as between nodes.
+        let system = System::new(SystemConfig { wire_always: true, ..SystemConfig::default() });
         let jobs = Jobs::new(&db, config);
         let notes = notes.clone();
         let (worker, child) = Spec::new(&system, "worker", move || Worker { notes: notes.clone() })

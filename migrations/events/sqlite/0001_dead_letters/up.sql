@@ -11,6 +11,8 @@ CREATE TABLE dead_letters (
     cause_code TEXT NOT NULL,
     cause      TEXT NOT NULL,
     failed_at  INTEGER NOT NULL,
+    -- When a replay was asked for; the node that delivers to the consumer does it.
+    replay_at  INTEGER,
     UNIQUE (consumer, event_id)
 );
 CREATE INDEX dead_letters_newest ON dead_letters (failed_at, id);
