@@ -243,6 +243,7 @@ impl Db {
             + for<'u> Callback<&'u mut UnitOfWork, Result<R, Failure>, Running: Send>
             + Send,
     {
+        let began = std::time::Instant::now();
         let body = async {
             let conn = self.writer().await?;
             let mut uow = UnitOfWork::begin(conn, scope, &self.shared.clock).await?;
@@ -264,6 +265,7 @@ impl Db {
             .await
             .map_err(|_| DbError::Timeout { what: "the commit" })??;
         drop(uow);
+        metrics::histogram!("database_transaction_seconds").record(began.elapsed().as_secs_f64());
         self.shared.wakers.wake(&kinds);
         Ok(value)
     }

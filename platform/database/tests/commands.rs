@@ -7,8 +7,8 @@ use std::time::Duration;
 use troupe_actors::{Idempotency, Origin, Principal, PrincipalKind, Scope, System, SystemConfig};
 use troupe_database::prelude::*;
 use troupe_database::schema::{audit_queue, idempotency, inbox, jobs, outbox};
-use troupe_database::testing::{for_both, for_both_with};
-use troupe_database::{Db, Effect, Housekeeping, Sweep, UnitOfWork};
+use troupe_database::testing::{TestDatabase, for_both, for_both_with};
+use troupe_database::{DatabaseConfig, Db, Effect, Housekeeping, Sweep, UnitOfWork};
 use troupe_kernel::{AuditRecord, Event, Failure, FailureKind, Job, ManualClock, TenantId, Uuid};
 
 use crate::notes::{self, MIGRATIONS, insert, note, scope, tenant, write};
@@ -292,6 +292,70 @@ async fn sqlite_readers_refuse_to_write() {
         assert!(result.is_ok());
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_slow_statement_and_a_held_row_end_in_failures_that_may_be_tried_again() {
+    let Some(database) = TestDatabase::create(Dialect::Postgres, MIGRATIONS).await else { return };
+    let short = Duration::from_millis(100);
+    let config = DatabaseConfig { statement_timeout: short, ..database.config() };
+    let db = Db::open(&config).await.unwrap();
+    let sleeping = db
+        .transaction(&scope(), async |uow: &mut UnitOfWork| {
+            uow.conn().batch("SELECT pg_sleep(5)").await?;
+            Ok(())
+        })
+        .await;
+    assert_eq!(sleeping.unwrap_err().code(), "database.timeout");
+    let config = DatabaseConfig { lock_timeout: short, connections_max: 2, ..database.config() };
+    let db = Db::open(&config).await.unwrap();
+    let id = write(&db, tenant(), "held").await.unwrap().id;
+    let (locked, is_locked) = tokio::sync::oneshot::channel();
+    let (go_on, may_go_on) = tokio::sync::oneshot::channel::<()>();
+    let scope = scope();
+    let holder = db.transaction(&scope, async move |uow: &mut UnitOfWork| {
+        notes::rename(uow.conn(), id, 1, "other").await?;
+        locked.send(()).unwrap();
+        may_go_on.await.unwrap();
+        Ok(())
+    });
+    let waiter = async {
+        is_locked.await.unwrap();
+        let result = db
+            .transaction(&scope, async move |uow: &mut UnitOfWork| {
+                Ok(notes::rename(uow.conn(), id, 1, "mine").await?)
+            })
+            .await;
+        go_on.send(()).unwrap();
+        result.unwrap_err()
+    };
+    let (held, busy) = futures_util::future::join(holder, waiter).await;
+    held.unwrap();
+    assert_eq!((busy.kind(), busy.code()), (FailureKind::Unavailable, "database.busy"));
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_caller_waits_for_a_free_connection_only_so_long() {
+    for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+        let Some(database) = TestDatabase::create(dialect, MIGRATIONS).await else { continue };
+        let acquire_timeout = Duration::from_millis(50);
+        let db =
+            Db::open(&DatabaseConfig { connections_max: 1, acquire_timeout, ..database.config() })
+                .await
+                .unwrap();
+        let scope = scope();
+        let nested = db
+            .transaction(&scope, async |_: &mut UnitOfWork| {
+                let inner = db.transaction(&scope, async |_: &mut UnitOfWork| Ok(())).await;
+                Ok(inner.unwrap_err())
+            })
+            .await
+            .unwrap();
+        assert_eq!(nested.code(), "database.timeout");
+        assert!(nested.retry_after_duration().is_some());
+        database.remove().await;
+    }
 }
 
 #[tokio::test]
