@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tour of the product, as a new user would take it: `ops/tour.sh sqlite|postgres`.
 #
-# It builds nothing itself but asks cargo for the binary, starts a node on a free port with a data
+# It takes the binary of TROUPE_BIN, or asks cargo to build one, starts a node on a free port with a data
 # directory of its own, walks through it with curl and the command line, and prints one TAP line a
 # check. PostgreSQL is the server of TROUPE_TEST_POSTGRES; a database is made there and dropped.
 set -euo pipefail
@@ -64,9 +64,11 @@ login() { # EMAIL: prints an access token
     field .access_token
 }
 
-cargo build --quiet --release --package troupe-node
-target=$(cargo metadata --format-version 1 --no-deps | jq -r .target_directory)
-troupe=$target/release/troupe
+troupe=${TROUPE_BIN:-}
+if [ -z "$troupe" ]; then
+    cargo build --quiet --package troupe-node
+    troupe=$(cargo metadata --format-version 1 --no-deps | jq -r .target_directory)/debug/troupe
+fi
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])' 2>/dev/null || echo $((20000 + RANDOM % 20000)))
 base=http://127.0.0.1:$port
 # Limits are wide until the tour comes to them: it makes a thousand requests from one address.
@@ -117,8 +119,8 @@ is "a wrong password is refused" "$status" 401
 ada=$(login ada@example.org)
 bob=$(login bob@example.org)
 call GET /v1/users/me "$ada"; is "ada is who she says" "$(field .email)" ada@example.org
-call GET /v1/users/me/organisations "$ada"; house=$(field '.items[0].slug // .[0].slug // .items[0].organisation.slug')
-[ "$house" != null ] || house=ada-press
+call GET /v1/users/me/organisations "$ada"; house=$(field '[.. | objects | .slug // empty] | first')
+is "and has her organisation" "$house" ada-press
 mails=$(find "$work/data/mails" -name '*.eml' 2>/dev/null | wc -l)
 for _ in $(seq 100); do [ "$mails" -ge 2 ] && break; sleep 0.1; mails=$(find "$work/data/mails" -name '*.eml' 2>/dev/null | wc -l); done
 if [ "$mails" -ge 2 ]; then ok "the verification mails were delivered to files"; else not_ok "the verification mails were delivered to files" "$mails"; fi
@@ -191,8 +193,8 @@ call GET /v1/inspect/tree "$bob"; is "bob may not look at the actors" "$status" 
 tree=$(TROUPE_TOKEN=$root "$troupe" actors tree)
 has "the administrator may" "$tree" "blog"
 has "with what each handled" "$tree" "handled"
-call POST /v1/authz/explain "$ada" '{"permission":"blog.post.publish"}'
-is "a decision is explained" "$((status == 200 || status == 422))" 1
+call POST /v1/authz/explain "$ada" '{"action":"blog.post.publish"}'
+is "a decision is explained" "$status" 200
 
 # 8. A revoked session is refused at once.
 call GET /v1/auth/sessions "$bob"; is "bob sees his session" "$status" 200

@@ -1,5 +1,6 @@
 //! Puts the node together: the list of modules, and what they share.
 
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,12 +107,8 @@ impl Composed {
         self.db.migrate(&self.plan).await.map_err(data_stop)
     }
 
-    /// The actors of all modules, the deliverers of events and jobs after them, `last` at the end.
-    pub fn tree(
-        &mut self,
-        first: Option<ChildSpec>,
-        last: Option<ChildSpec>,
-    ) -> Result<ChildSpec, Stop> {
+    /// The actors of all modules, and after them the deliverers of events and jobs.
+    pub fn tree(&mut self) -> Result<ChildSpec, Stop> {
         let events = self.around.container.require::<Events>().map_err(anyhow::Error::from)?;
         let jobs = self.around.container.require::<Jobs>().map_err(anyhow::Error::from)?;
         let subscriptions = std::mem::take(&mut self.assembly.subscriptions);
@@ -122,11 +119,9 @@ impl Composed {
         Ok(Supervisor::new(&self.system, "platform")
             .strategy(Strategy::OneForOne)
             .intensity(MODULE_CRASHES_MAX, MODULE_CRASHES_WITHIN)
-            .children(first)
             .children(modules)
             .child(events.consumers(&self.system, subscriptions))
             .child(queues)
-            .children(last)
             .into_spec())
     }
 
@@ -177,6 +172,23 @@ fn make_directory(data: &Path) -> Result<(), Stop> {
     let probe = data.join(".write-probe");
     std::fs::write(&probe, b"").map_err(refuse)?;
     std::fs::remove_file(&probe).map_err(refuse)
+}
+
+/// Makes this process the only one that serves the data directory, until the file is dropped.
+pub fn lock_data(data: &Path) -> Result<File, Stop> {
+    make_directory(data)?;
+    let path = data.join("serve.lock");
+    let refuse = |what: String| Stop::new(Exit::Data, format!("{} {what}", path.display()));
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| refuse(format!("cannot be opened: {error}")))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(refuse(
+            "is held by another node; stop it, or give this one a directory of its own with --data"
+                .to_owned(),
+        )),
+        Err(TryLockError::Error(error)) => Err(refuse(format!("cannot be locked: {error}"))),
+    }
 }
 
 async fn open_database(tree: &ConfigTree) -> Result<Db, Stop> {

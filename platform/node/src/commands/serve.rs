@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use troupe_actors::Running;
+use troupe_actors::{Running, Supervisor};
 use troupe_auth::AuthHandle;
 use troupe_database::Dialect;
 use troupe_edge::{Edge, EdgeParts};
@@ -18,6 +18,7 @@ use crate::print;
 pub async fn run(config: Config) -> Result<(), Stop> {
     let data = config.data.display().to_string();
     let mut signals = Signals::listen()?;
+    let _alone = compose::lock_data(&config.data)?;
     let telemetry = compose::install_telemetry(&config)?;
     let mut composed = compose::compose(config).await?;
     let steps = composed.migrate().await?;
@@ -25,13 +26,18 @@ pub async fn run(config: Config) -> Result<(), Stop> {
         tracing::info!(steps = steps.len(), "the schema was brought up to date");
     }
     let (edge, edge_child) = build_edge(&mut composed, &telemetry)?;
-    let root = composed.tree(Some(telemetry.child(&composed.system)), None)?;
+    let root = composed.tree()?;
     let running = composed.system.start(root).await?;
     composed.loaded.start(&compose::own_scope("node.start")).await?;
     for check in std::mem::take(&mut composed.assembly.health) {
         telemetry.health().register(check);
     }
-    let front = composed.system.start(edge_child).await;
+    // The checks are known and their services run: the first look at them is a true one.
+    let front = Supervisor::new(&composed.system, "front")
+        .child(telemetry.child(&composed.system))
+        .child(edge_child)
+        .into_spec();
+    let front = composed.system.start(front).await;
     let front = match front {
         Ok(front) => front,
         Err(failure) => {
