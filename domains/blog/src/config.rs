@@ -149,9 +149,8 @@ impl ConfigSection for BlogConfig {
         if !is_web_address(&self.public_url) || self.public_url.ends_with('/') {
             refuse("public_url", "must begin with http:// or https:// and not end with a slash");
         }
-        if !self.post_url.is_empty()
-            && !(is_web_address(&self.post_url) && self.post_url.contains("{slug}"))
-        {
+        let names_the_post = is_web_address(&self.post_url) && self.post_url.contains("{slug}");
+        if !self.post_url.is_empty() && !names_the_post {
             refuse("post_url", "must begin with http:// or https:// and hold {slug}, or be empty");
         }
         if !self.home_url.is_empty() && !is_web_address(&self.home_url) {
