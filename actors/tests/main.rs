@@ -5,5 +5,6 @@ mod observation;
 mod properties;
 mod service;
 mod shop;
+mod strategies;
 mod supervision;
 mod testkit;
