@@ -31,7 +31,7 @@ mod schema;
 mod service;
 mod values;
 
-pub use condition::{CONDITION_BYTES_MAX, ConditionFault};
+pub use condition::{CONDITION_BYTES_MAX, ConditionFault, KnownPermission, check_condition};
 pub use config::AuthzConfig;
 pub use error::AuthzError;
 pub use module::{AuthzModule, MIGRATIONS};

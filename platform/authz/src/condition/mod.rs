@@ -10,6 +10,7 @@
 //! commutative in the language, a false part wins over a part that fails to evaluate.
 
 mod check;
+mod parse;
 mod split;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use cel::{Context, Env, Value};
 use thiserror::Error;
 
 use self::check::Check;
+use self::parse::parse_all;
 use self::split::split_conjunction;
 use crate::facts::{Facts, Uses};
 use crate::values;
@@ -120,12 +122,16 @@ impl Condition {
         if text.len() > CONDITION_BYTES_MAX {
             return Err(ConditionFault::TooLong(text.len()));
         }
-        let whole = parse(env, text)?;
+        let pieces = split_conjunction(text);
+        let mut texts = vec![text];
+        texts.extend(&pieces);
+        let mut parsed = parse_all(env, &texts)?.into_iter();
         let mut check = Check::new(author, known);
-        check.expression(&whole, 0, &mut Vec::new())?;
-        let mut conjuncts = Vec::new();
-        for piece in split_conjunction(text) {
-            let expression = parse(env, piece)?;
+        if let Some(whole) = parsed.next() {
+            check.expression(&whole, 0, &mut Vec::new())?;
+        }
+        let mut conjuncts = Vec::with_capacity(pieces.len());
+        for (piece, expression) in pieces.into_iter().zip(parsed) {
             let mut paths = BTreeMap::new();
             collect_paths(&expression, &mut paths);
             conjuncts.push(Conjunct { text: piece.to_owned(), expression, paths });
@@ -192,6 +198,14 @@ impl Conjunct {
     }
 }
 
+/// Checks the text of a condition as the author of a binding may write it, without keeping it.
+///
+/// # Errors
+/// The first fault found.
+pub fn check_condition(text: &str, known: KnownPermission<'_>) -> Result<(), ConditionFault> {
+    Condition::compile(&environment(), text, Author::Tenant, known).map(drop)
+}
+
 /// The environment of every condition: the standard operators.
 #[must_use]
 pub fn environment() -> Arc<Env> {
@@ -204,17 +218,6 @@ pub fn context(env: &Arc<Env>, facts: &Facts<'_>, uses: Uses) -> Context<'static
     let mut context = Context::with_env(env.clone());
     facts.bind(&mut context, uses);
     context
-}
-
-fn parse(env: &Env, text: &str) -> Result<IdedExpr, ConditionFault> {
-    let program = env.compile(text).map_err(|errors| {
-        let first = errors.errors.first().map_or_else(
-            || "the text is not an expression".to_owned(),
-            |error| format!("{} (line {}, column {})", error.msg, error.pos.0, error.pos.1),
-        );
-        ConditionFault::Syntax(first)
-    })?;
-    Ok(program.expression().clone())
 }
 
 /// The longest paths (`resource.attributes.status`) that an expression reads.

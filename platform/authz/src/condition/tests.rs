@@ -37,6 +37,64 @@ fn refuses_what_it_does_not_know() {
 }
 
 #[test]
+fn what_is_accepted_can_be_evaluated_on_a_small_stack() {
+    let env = environment();
+    for (open, close) in [("!(", ")"), ("[", "][0]"), ("true == (", ")"), ("(true ? ", " : false)")]
+    {
+        let mut deepest = None;
+        for levels in 1..=40 {
+            let text = format!("{}true{}", open.repeat(levels), close.repeat(levels));
+            match compile(&text, Author::Tenant) {
+                Ok(condition) => deepest = Some((levels, condition)),
+                Err(fault) => assert_eq!(fault, ConditionFault::TooComplex, "{text}"),
+            }
+        }
+        let (levels, condition) = deepest.expect("some nesting is fine");
+        assert!((10..40).contains(&levels), "{open} x{levels}");
+        let context = Context::with_env(env.clone());
+        assert_ne!(
+            condition.evaluate(&context),
+            Truth::Error("it could not be evaluated".to_owned())
+        );
+    }
+}
+
+#[test]
+fn nesting_without_end_is_refused_before_it_fills_the_stack() {
+    let open = [
+        "(",
+        "[",
+        "!(",
+        "a(",
+        "[a, ",
+        "true ? true : ",
+        "true ? (",
+        "-(",
+        "a[",
+        "{'a': ",
+        "!",
+        "-",
+        "resource.",
+        "true && (",
+        "a || (",
+        "has(",
+        "'a' in [",
+        "size([",
+    ];
+    for part in open {
+        let text = part.repeat(CONDITION_BYTES_MAX / part.len());
+        compile(&text, Author::Tenant).expect_err(part);
+        let closed = format!("{}true", part.repeat(100));
+        // Signs without brackets collapse and are fine; brackets are not.
+        assert_eq!(compile(&closed, Author::Module).is_ok(), matches!(part, "!" | "-"), "{part}");
+    }
+    for chain in ["true && ", "true || "] {
+        let text = format!("{}true", chain.repeat(120));
+        compile(&text, Author::Tenant).expect("a long chain is not deep");
+    }
+}
+
+#[test]
 fn only_modules_may_loop() {
     let text = "resource.attributes.tags.exists(tag, tag == 'x')";
     assert_eq!(compile(text, Author::Tenant).expect_err("loops"), ConditionFault::LoopRefused);

@@ -5,7 +5,7 @@ use troupe_authz_messages::{
     Binding, BindingId, CheckAssignable, ForgetSubject, GetBinding, Grant, ListBindings,
     ROLE_ADMINISTRATOR, Revoke, SetMemberRole,
 };
-use troupe_database::{DbConn, DbResult, DbTimestamp, DbUuid, UnitOfWork};
+use troupe_database::{Commanded, DbConn, DbResult, DbTimestamp, DbUuid, UnitOfWork};
 use troupe_kernel::clock::Timestamp;
 use troupe_kernel::ids::TenantId;
 use troupe_kernel::pagination::Page;
@@ -29,7 +29,7 @@ pub(super) async fn grant(
     setup: &RolesSetup,
     scope: &Scope,
     command: &Grant,
-) -> Result<Binding, Failure> {
+) -> Result<Commanded<Binding>, Failure> {
     let engine = setup.engine.get()?;
     let condition = command.condition.as_deref().map(str::trim).filter(|text| !text.is_empty());
     if let Some(text) = condition {
@@ -39,11 +39,13 @@ pub(super) async fn grant(
     let subject = command.subject;
     let granted = setup
         .db
-        .command(scope, async move |uow: &mut UnitOfWork| grant_in(uow, &engine, command).await)
+        .command_marked(scope, async move |uow: &mut UnitOfWork| {
+            grant_in(uow, &engine, command).await
+        })
         .await;
     let binding = setup.noted(scope, "authz.binding.grant", granted).await?;
     setup.spread.changed(scope, Some(subject)).await?;
-    if binding.expires_at.is_some() {
+    if binding.value.expires_at.is_some() {
         setup.spread.look_again(scope);
     }
     Ok(binding)
@@ -95,15 +97,18 @@ pub(super) async fn revoke(
     setup: &RolesSetup,
     scope: &Scope,
     command: &Revoke,
-) -> Result<(), Failure> {
+) -> Result<Commanded<()>, Failure> {
     let engine = setup.engine.get()?;
     let command = command.clone();
     let revoked = setup
         .db
-        .command(scope, async move |uow: &mut UnitOfWork| revoke_in(uow, &engine, &command).await)
+        .command_marked(scope, async move |uow: &mut UnitOfWork| {
+            revoke_in(uow, &engine, &command).await
+        })
         .await;
-    let subject = setup.noted(scope, "authz.binding.revoke", revoked).await?;
-    setup.spread.changed(scope, Some(subject)).await
+    let revoked = setup.noted(scope, "authz.binding.revoke", revoked).await?;
+    setup.spread.changed(scope, Some(revoked.value)).await?;
+    Ok(Commanded { value: (), replayed: revoked.replayed })
 }
 
 async fn revoke_in(

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use troupe_actors::{Context, Handled, Lent, Service, Shards};
 use troupe_authz_messages::{AuthzMessage, DecisionMessage};
-use troupe_database::Db;
+use troupe_database::{Commanded, Db};
 use troupe_kernel::ports::AuditLog;
 
 pub use decisions::{Decisions, DecisionsSetup};
@@ -86,23 +86,28 @@ impl Service for Roles {
                 ctx.reply(query, role)
             }
             AuthzMessage::CreateRole(command) => {
-                let role = roles::create(setup, &scope, command).await?;
+                let done = roles::create(setup, &scope, command).await?;
+                let role = settled(ctx, done);
                 ctx.reply(command, role)
             }
             AuthzMessage::UpdateRole(command) => {
-                let role = roles::update(setup, &scope, command).await?;
+                let done = roles::update(setup, &scope, command).await?;
+                let role = settled(ctx, done);
                 ctx.reply(command, role)
             }
             AuthzMessage::DeleteRole(command) => {
-                roles::delete(setup, &scope, command).await?;
+                let done = roles::delete(setup, &scope, command).await?;
+                settled(ctx, done);
                 ctx.reply(command, ())
             }
             AuthzMessage::Grant(command) => {
-                let binding = bindings::grant(setup, &scope, command).await?;
+                let done = bindings::grant(setup, &scope, command).await?;
+                let binding = settled(ctx, done);
                 ctx.reply(command, binding)
             }
             AuthzMessage::Revoke(command) => {
-                bindings::revoke(setup, &scope, command).await?;
+                let done = bindings::revoke(setup, &scope, command).await?;
+                settled(ctx, done);
                 ctx.reply(command, ())
             }
             AuthzMessage::GetBinding(query) => {
@@ -135,4 +140,12 @@ impl Service for Roles {
             }
         }
     }
+}
+
+/// Takes the reply out and tells the asker when it is a stored one.
+fn settled<R>(ctx: &mut Context<AuthzMessage>, done: Commanded<R>) -> R {
+    if done.replayed {
+        ctx.scope_mut().origin_mut().trailers.replayed = true;
+    }
+    done.value
 }

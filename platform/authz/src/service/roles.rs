@@ -4,7 +4,7 @@ use serde_json::json;
 use troupe_authz_messages::{
     CompilePermissions, CreateRole, DeleteRole, GetRole, ListRoles, Role, UpdateRole,
 };
-use troupe_database::{DbConn, DbUuid, UnitOfWork};
+use troupe_database::{Commanded, DbConn, DbUuid, UnitOfWork};
 use troupe_kernel::ids::TenantId;
 use troupe_kernel::{AuditRecord, Failure, PermissionSet, Scope};
 
@@ -73,7 +73,7 @@ pub(super) async fn create(
     setup: &RolesSetup,
     scope: &Scope,
     command: &CreateRole,
-) -> Result<Role, Failure> {
+) -> Result<Commanded<Role>, Failure> {
     let engine = setup.engine.get()?;
     check_key(&engine, &command.key)?;
     check_texts(&command.title, &command.description)?;
@@ -81,7 +81,7 @@ pub(super) async fn create(
     let command = command.clone();
     let row = setup
         .db
-        .command(scope, async move |uow: &mut UnitOfWork| {
+        .command_marked(scope, async move |uow: &mut UnitOfWork| {
             let (scope, now) = (uow.scope().clone(), uow.now());
             let rights = Rights::of(uow.conn(), &engine, &scope, Some(command.tenant), now).await?;
             rights
@@ -118,7 +118,7 @@ pub(super) async fn update(
     setup: &RolesSetup,
     scope: &Scope,
     command: &UpdateRole,
-) -> Result<Role, Failure> {
+) -> Result<Commanded<Role>, Failure> {
     let engine = setup.engine.get()?;
     if engine.book.get(&command.key).is_some() {
         return Err(AuthzError::RoleBuiltin(command.key.clone()).into());
@@ -128,7 +128,7 @@ pub(super) async fn update(
     let command = command.clone();
     let changed = setup
         .db
-        .command(scope, async move |uow: &mut UnitOfWork| {
+        .command_marked(scope, async move |uow: &mut UnitOfWork| {
             let (scope, now) = (uow.scope().clone(), uow.now());
             let row = existing(uow.conn(), command.tenant, &command.key).await?;
             let title = command.title.unwrap_or(row.title);
@@ -165,7 +165,7 @@ pub(super) async fn delete(
     setup: &RolesSetup,
     scope: &Scope,
     command: &DeleteRole,
-) -> Result<(), Failure> {
+) -> Result<Commanded<()>, Failure> {
     let engine = setup.engine.get()?;
     if engine.book.get(&command.key).is_some() {
         return Err(AuthzError::RoleBuiltin(command.key.clone()).into());
@@ -173,7 +173,7 @@ pub(super) async fn delete(
     let command = command.clone();
     let deleted = setup
         .db
-        .command(scope, async move |uow: &mut UnitOfWork| {
+        .command_marked(scope, async move |uow: &mut UnitOfWork| {
             let (scope, now) = (uow.scope().clone(), uow.now());
             take_guard(uow.conn(), &guard_of(command.tenant)).await?;
             let row = existing(uow.conn(), command.tenant, &command.key).await?;
