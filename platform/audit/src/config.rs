@@ -22,6 +22,9 @@ pub struct AuditConfig {
     /// File outside of the database that names the newest checkpoint, so that a database that was set
     /// back is found; empty for none.
     pub anchor_file: PathBuf,
+    /// Time between a commit and its sealing: commits within it are sealed together.
+    #[serde(with = "units::duration")]
+    pub delay: Duration,
     /// Records sealed in one transaction.
     pub batch: u32,
     /// A checkpoint is signed after so many entries.
@@ -40,6 +43,7 @@ impl Default for AuditConfig {
             key: None,
             former_keys: Vec::new(),
             anchor_file: PathBuf::from("./troupe-data/audit-anchor.json"),
+            delay: Duration::from_millis(50),
             batch: 500,
             checkpoint_entries: 1000,
             checkpoint_interval: Duration::from_secs(300),
@@ -53,6 +57,9 @@ impl ConfigSection for AuditConfig {
 
     fn validate(&self) -> Vec<ConfigFault> {
         let mut faults = Vec::new();
+        if self.delay > Duration::from_secs(60) {
+            faults.push(ConfigFault::new("delay", "must be at most 1m"));
+        }
         if !(1..=10_000).contains(&self.batch) {
             faults.push(ConfigFault::new("batch", "must be from 1 to 10000"));
         }

@@ -44,6 +44,8 @@ pub struct SealerSetup {
 pub struct Sealer {
     setup: SealerSetup,
     key: Option<Arc<SigningKey>>,
+    /// Whether a sealing for a wake is on its way.
+    woken: bool,
 }
 
 /// What one step did.
@@ -57,7 +59,7 @@ impl Sealer {
     /// One that has no key yet.
     #[must_use]
     pub fn new(setup: SealerSetup) -> Self {
-        Self { setup, key: None }
+        Self { setup, key: None, woken: false }
     }
 
     /// Seals until nothing waits, or until it is time for other messages.
@@ -154,18 +156,29 @@ impl Service for Sealer {
         ctx.fail(Failure::internal("audit.sealer.batch", "sealing is handled in batches"))
     }
 
-    /// However many wakes wait, one sealing answers all of them.
+    /// One sealing for all that wait, and for all commits of a short while: sealing after each commit
+    /// would double the transactions of a busy node.
     async fn handle_batch(
         &mut self,
         batch: &mut Batch<'_, SealerMessage>,
-        _ctx: &mut Context<SealerMessage>,
+        ctx: &mut Context<SealerMessage>,
     ) -> Handled {
-        let mut askers = Vec::new();
+        let (mut askers, mut ticked) = (Vec::new(), false);
         while let Some(mail) = batch.next() {
-            if matches!(mail.message, SealerMessage::SealNow(_)) {
-                askers.push(mail.into_parts::<SealNow>().2);
+            match mail.message {
+                SealerMessage::SealNow(_) => askers.push(mail.into_parts::<SealNow>().2),
+                SealerMessage::Tick(_) => ticked = true,
+                SealerMessage::Wake(_) => {}
             }
         }
+        if askers.is_empty() && !ticked {
+            if !self.woken {
+                self.woken = true;
+                ctx.after(self.setup.keys.config().delay, Tick)?;
+            }
+            return Ok(());
+        }
+        self.woken = false;
         let sealed = self.seal(!askers.is_empty()).await;
         if let (Err(failure), true) = (&sealed, askers.is_empty()) {
             tracing::warn!(%failure, "audit records were not sealed; they wait and are tried again");
