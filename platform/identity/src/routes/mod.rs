@@ -9,7 +9,7 @@ mod organisations;
 mod pages;
 mod users;
 
-use troupe_actors::ServiceRef;
+use troupe_actors::{PrincipalKind, ServiceRef};
 use troupe_kernel::ids::{TenantId, UserId};
 use troupe_kernel::{Failure, HttpRequest, Route, SharedClock};
 
@@ -34,7 +34,13 @@ pub(crate) fn routes(services: &Services) -> Vec<Route> {
 
 /// The user who asks.
 fn caller(request: &HttpRequest) -> Result<UserId, Failure> {
-    Ok(UserId(request.principal()?.subject))
+    let principal = request.principal()?;
+    if principal.kind != PrincipalKind::User {
+        // An API key has its maker's id; what it may do is bounded, and an account is not in it.
+        let detail = "this is for people with a session; an API key cannot do it";
+        return Err(Failure::forbidden("identity.principal.not_a_user", detail));
+    }
+    Ok(UserId(principal.subject))
 }
 
 /// The organisation in the path, which must be the token's.
