@@ -106,7 +106,10 @@ pub(crate) struct Flights<K> {
 
 impl<K: Clone + Eq + Hash> Flights<K> {
     pub(crate) fn new() -> Self {
-        Self { tickets: HashMap::new(), flights: HashMap::new(), next_ticket: 0 }
+        // A report outlives the incarnation that asked for it, in the mailbox: no later one may use
+        // its ticket again, or the report would answer for another key.
+        let next_ticket = Moment::now().as_nanos();
+        Self { tickets: HashMap::new(), flights: HashMap::new(), next_ticket }
     }
 
     /// Lets a request wait for the look-up of `key`.
