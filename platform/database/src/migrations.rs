@@ -1,4 +1,4 @@
-//! Migrations as data: [`migrations!`](crate::migrations) embeds an owner's folder, [`Plan`] merges all
+//! Migrations as data: [`migrations!`](crate::migrations!) embeds an owner's folder, [`Plan`] merges all
 //! owners into one ordered list and refuses what does not fit.
 //!
 //! An owner's scripts lie in `migrations/OWNER/{postgres,sqlite}/VERSION_NAME/{up,down}.sql` below the

@@ -1,6 +1,6 @@
 //! The HTTP edge: listeners, gates and the translation between requests and messages.
 //!
-//! A request is read by its connection, becomes a [`Passage`] and travels as one envelope through
+//! A request is read by its connection, becomes a passage and travels as one envelope through
 //! sharded gate actors (address limit, authentication, authorization, principal limit) to the last
 //! one, which translates it into a message of its service. The service's reply returns straight to
 //! the connection. Load is shed at the first full mailbox.

@@ -1,6 +1,6 @@
 //! The event bus over the transactional outbox: an embedded log with consumer offsets.
 //!
-//! The outbox table is the log. Each subscription has a supervised [`consumer`] actor that reads the log
+//! The outbox table is the log. Each subscription has a supervised consumer actor that reads the log
 //! from its own offset and asks the subscribed service; events of one subject arrive in order, each at
 //! least once. The service drops a second delivery with `db.consume` in its own transaction, so that
 //! each event is applied once. An event that cannot be applied goes to the dead letters and the others

@@ -1,6 +1,6 @@
 //! A post as a file: what an import reads and an export writes.
 //!
-//! Invariant (tested by property): reading what [`write`] wrote gives the same
+//! Invariant (tested by property): reading what [`write()`] wrote gives the same
 //! title, slug, state, times, tags, excerpt, comment switch, redirects and body.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
@@ -149,9 +149,9 @@ pub fn read(path: &str, content: &str) -> Result<Document, DocumentError> {
     let mut warnings: Vec<String> =
         front.unused.iter().map(|key| format!("`{key}` is not used")).collect();
     let mut body = markdown::normalise(parts.body)?;
-    let title = match &front.title {
-        Some(given) => title::normalise(given)?,
-        None => derived_title(path, &mut body),
+    let title = match front.title.as_deref().map(title::normalise) {
+        None | Some(Err(TitleError::Empty)) => derived_title(path, &mut body),
+        Some(given) => given?,
     };
     let slug = given_slug(front.slug.as_deref(), &mut warnings);
     let id = given_id(front.id.as_deref(), &mut warnings);

@@ -1,6 +1,6 @@
 //! Front matter: the YAML (`---`) or TOML (`+++`) block at the head of a document.
 //!
-//! [`split`] cuts it off, [`parse`] reads it, [`write`] makes the YAML form that
+//! [`split`] cuts it off, [`parse`] reads it, [`write()`] makes the YAML form that
 //! an export uses. Keys that mean nothing here are named, not refused: documents
 //! come from many site generators. What the keys amount to is `document.rs`'s
 //! business.

@@ -1,6 +1,6 @@
 //! Keeps the signing keys: reads them, makes the next one in time, lets old ones go.
 //!
-//! One worker over a mailbox of 256. It fills [`SharedKeys`](crate::keys::SharedKeys), which login,
+//! One worker over a mailbox of 256. It fills [`SharedKeys`], which login,
 //! refresh and the authenticator read without asking. Every node reads the keys once a minute, so
 //! that it knows a key long before it meets a token signed with it. Permanent; a crash loses
 //! nothing, since start reads the keys again.
