@@ -47,7 +47,7 @@ impl Module for BlogModule {
         Manifest {
             name: "blog",
             version: env!("CARGO_PKG_VERSION"),
-            dependencies: &["identity", "authz"],
+            dependencies: &["database", "identity", "authz"],
         }
     }
 

@@ -125,6 +125,7 @@ impl House {
         around.container.provide::<dyn BlobStore>(blobs.clone());
         let modules: Vec<Box<dyn Module>> = vec![
             Box::new(BlogModule),
+            Box::new(Stub { name: "database", identity: None, authorizer: None }),
             Box::new(Stub { name: "identity", identity: Some(identity), authorizer: None }),
             Box::new(Stub { name: "authz", identity: None, authorizer: Some(rules.clone()) }),
         ];

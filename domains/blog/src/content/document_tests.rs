@@ -33,6 +33,8 @@ fn without_front_matter_the_leading_heading_becomes_the_title() {
     let none = read("docs/getting-started.md", "just text").expect("valid");
     assert_eq!(none.title, "getting started");
     assert_eq!(none.status, None);
+    let empty = read("a.md", "---\ntitle: ''\n---\n# From the text\n").expect("valid");
+    assert_eq!(empty.title, "From the text");
 }
 
 #[test]

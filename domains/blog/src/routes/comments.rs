@@ -11,6 +11,12 @@ use crate::messages::{
 use crate::permissions::{COMMENT_CREATE, COMMENT_DELETE, COMMENT_MODERATE, COMMENT_READ};
 
 pub(super) fn routes(comments: &ServiceRef<CommentMessage>) -> Vec<Route> {
+    let mut routes = writes(comments);
+    routes.extend(decisions(comments));
+    routes
+}
+
+fn writes(comments: &ServiceRef<CommentMessage>) -> Vec<Route> {
     vec![
         Route::post("/v1/public/{organisation}/posts/{slug}/comments")
             .public()
@@ -50,6 +56,11 @@ pub(super) fn routes(comments: &ServiceRef<CommentMessage>) -> Vec<Route> {
                     Ok(HttpResponse::created(location, &comment))
                 },
             ),
+    ]
+}
+
+fn decisions(comments: &ServiceRef<CommentMessage>) -> Vec<Route> {
+    vec![
         Route::get("/v1/blog/comments")
             .permission(COMMENT_READ)
             .summary("List comments, newest first")

@@ -21,6 +21,12 @@ struct UploadQuery {
 }
 
 pub(super) fn routes(media: &ServiceRef<MediaMessage>, config: &MediaConfig) -> Vec<Route> {
+    let mut routes = kept(media, config);
+    routes.extend(read(media));
+    routes
+}
+
+fn kept(media: &ServiceRef<MediaMessage>, config: &MediaConfig) -> Vec<Route> {
     let bytes_max = usize::try_from(config.bytes_max).unwrap_or(usize::MAX);
     vec![
         Route::post("/v1/blog/media")
@@ -56,6 +62,21 @@ pub(super) fn routes(media: &ServiceRef<MediaMessage>, config: &MediaConfig) -> 
                 |request| Ok(ListMedia { page: request.page()? }),
                 |page| Ok(HttpResponse::ok(&page)),
             ),
+        Route::delete("/v1/blog/media/{id}")
+            .permission(MEDIA_DELETE)
+            .summary("Delete an upload")
+            .tag("blog")
+            .returns_nothing(204)
+            .ask(
+                media,
+                |request| Ok(DeleteMedia { id: request.parameter("id")? }),
+                |()| Ok(HttpResponse::no_content()),
+            ),
+    ]
+}
+
+fn read(media: &ServiceRef<MediaMessage>) -> Vec<Route> {
+    vec![
         Route::get("/v1/blog/media/{id}")
             .permission(MEDIA_READ)
             .summary("Read an upload")
@@ -66,16 +87,6 @@ pub(super) fn routes(media: &ServiceRef<MediaMessage>, config: &MediaConfig) -> 
                 media,
                 |request| Ok(ReadMedia { id: request.parameter("id")?, known: known(request) }),
                 file,
-            ),
-        Route::delete("/v1/blog/media/{id}")
-            .permission(MEDIA_DELETE)
-            .summary("Delete an upload")
-            .tag("blog")
-            .returns_nothing(204)
-            .ask(
-                media,
-                |request| Ok(DeleteMedia { id: request.parameter("id")? }),
-                |()| Ok(HttpResponse::no_content()),
             ),
         Route::get("/v1/public/{organisation}/media/{id}")
             .public()

@@ -13,7 +13,17 @@ use crate::messages::{
 use crate::permissions::{POST_CREATE, POST_DELETE, POST_PUBLISH, POST_READ, POST_UPDATE};
 
 pub(super) fn routes(posts: &ServiceRef<PostMessage>) -> Vec<Route> {
-    let mut routes = vec![
+    let mut routes = reads(posts);
+    routes.extend(finds(posts));
+    routes.extend(writes(posts));
+    routes.extend(publication(posts));
+    routes.extend(schedule(posts));
+    routes.extend(revisions(posts));
+    routes
+}
+
+fn reads(posts: &ServiceRef<PostMessage>) -> Vec<Route> {
+    vec![
         Route::get("/v1/blog/posts")
             .permission(POST_READ)
             .summary("List posts, newest first")
@@ -27,6 +37,17 @@ pub(super) fn routes(posts: &ServiceRef<PostMessage>) -> Vec<Route> {
                 |request| Ok(ListPosts { filter: request.query()?, page: request.page()? }),
                 |page| Ok(HttpResponse::ok(&page)),
             ),
+        Route::get("/v1/blog/posts/{id}")
+            .permission(POST_READ)
+            .summary("Read a post with its content")
+            .tag("blog")
+            .returns::<Post>(200)
+            .ask(posts, |request| Ok(GetPost { id: request.parameter("id")? }), one),
+    ]
+}
+
+fn writes(posts: &ServiceRef<PostMessage>) -> Vec<Route> {
+    vec![
         Route::post("/v1/blog/posts")
             .permission(POST_CREATE)
             .summary("Write a new draft")
@@ -42,12 +63,6 @@ pub(super) fn routes(posts: &ServiceRef<PostMessage>) -> Vec<Route> {
                     Ok(HttpResponse::created(location, &post).etag(post.version))
                 },
             ),
-        Route::get("/v1/blog/posts/{id}")
-            .permission(POST_READ)
-            .summary("Read a post with its content")
-            .tag("blog")
-            .returns::<Post>(200)
-            .ask(posts, |request| Ok(GetPost { id: request.parameter("id")? }), one),
         Route::patch("/v1/blog/posts/{id}")
             .permission(POST_UPDATE)
             .summary("Change a post")
@@ -83,6 +98,11 @@ pub(super) fn routes(posts: &ServiceRef<PostMessage>) -> Vec<Route> {
                 },
                 |()| Ok(HttpResponse::no_content()),
             ),
+    ]
+}
+
+fn finds(posts: &ServiceRef<PostMessage>) -> Vec<Route> {
+    vec![
         Route::get("/v1/blog/tags")
             .permission(POST_READ)
             .summary("List tags with the number of posts")
@@ -109,13 +129,10 @@ pub(super) fn routes(posts: &ServiceRef<PostMessage>) -> Vec<Route> {
                 },
                 |page| Ok(HttpResponse::ok(&page)),
             ),
-    ];
-    routes.extend(lifecycle(posts));
-    routes.extend(revisions(posts));
-    routes
+    ]
 }
 
-fn lifecycle(posts: &ServiceRef<PostMessage>) -> Vec<Route> {
+fn publication(posts: &ServiceRef<PostMessage>) -> Vec<Route> {
     vec![
         Route::post("/v1/blog/posts/{id}/publish")
             .permission(POST_PUBLISH)
@@ -151,6 +168,11 @@ fn lifecycle(posts: &ServiceRef<PostMessage>) -> Vec<Route> {
                 },
                 one,
             ),
+    ]
+}
+
+fn schedule(posts: &ServiceRef<PostMessage>) -> Vec<Route> {
+    vec![
         Route::put("/v1/blog/posts/{id}/schedule")
             .permission(POST_PUBLISH)
             .summary("Publish a post at a time")

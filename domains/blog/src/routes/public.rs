@@ -21,7 +21,20 @@ struct TagFilter {
 }
 
 pub(super) fn routes(public: &ServiceRef<PublicMessage>) -> Vec<Route> {
-    let mut routes = vec![
+    let mut routes = posts(public);
+    routes.extend(finds(public));
+    for (format, summary) in [
+        (FeedFormat::Atom, "The newest posts as an Atom feed"),
+        (FeedFormat::Rss, "The newest posts as an RSS feed"),
+        (FeedFormat::Sitemap, "The addresses of published posts"),
+    ] {
+        routes.push(feed(public, format, summary));
+    }
+    routes
+}
+
+fn posts(public: &ServiceRef<PublicMessage>) -> Vec<Route> {
+    vec![
         Route::get("/v1/public/{organisation}/posts")
             .public()
             .summary("List published posts, newest first")
@@ -78,6 +91,11 @@ pub(super) fn routes(public: &ServiceRef<PublicMessage>) -> Vec<Route> {
                 },
                 answer,
             ),
+    ]
+}
+
+fn finds(public: &ServiceRef<PublicMessage>) -> Vec<Route> {
+    vec![
         Route::get("/v1/public/{organisation}/tags")
             .public()
             .summary("List tags of published posts")
@@ -114,15 +132,7 @@ pub(super) fn routes(public: &ServiceRef<PublicMessage>) -> Vec<Route> {
                 },
                 answer,
             ),
-    ];
-    for (format, summary) in [
-        (FeedFormat::Atom, "The newest posts as an Atom feed"),
-        (FeedFormat::Rss, "The newest posts as an RSS feed"),
-        (FeedFormat::Sitemap, "The addresses of published posts"),
-    ] {
-        routes.push(feed(public, format, summary));
-    }
-    routes
+    ]
 }
 
 fn feed(public: &ServiceRef<PublicMessage>, format: FeedFormat, summary: &str) -> Route {
