@@ -154,30 +154,33 @@ impl<M: Message> Context<M> {
         mut make: impl FnMut() -> M + Send + 'static,
     ) -> Handled {
         let me = self.me.clone();
+        let mark = me.lane.node.report_mark();
         self.spawn(async move {
             let mut ticks = tokio::time::interval(period);
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             ticks.tick().await;
             loop {
                 ticks.tick().await;
-                report_to(&me, make());
+                report_to(&me, mark, make());
             }
         })
     }
 
     /// Runs long work beside the mailbox. What it returns comes back as a message.
     ///
-    /// The task belongs to this incarnation: it is aborted when the actor stops or crashes. A panic
-    /// in it is recorded and leaves the actor alone; ports it held fail their askers.
+    /// The task belongs to this incarnation: it is aborted when the actor stops or crashes, and what
+    /// it had reported but was not handled yet does not reach the next one. (The workers of a pool
+    /// share their mailbox and so their reports, restarts included.) A panic in it is recorded and leaves the actor alone; ports it held fail their askers.
     ///
     /// # Errors
     /// `Overloaded` when the actor has too many timers and tasks.
     pub fn run(&mut self, work: impl Future<Output = Option<M>> + Send + 'static) -> Handled {
         let me = self.me.clone();
+        let mark = me.lane.node.report_mark();
         let origin = self.scope.origin.clone();
         self.spawn(async move {
             match guarded(in_origin(origin, work)).await {
-                Ok(Some(message)) => report_to(&me, message),
+                Ok(Some(message)) => report_to(&me, mark, message),
                 Ok(None) => {}
                 Err(report) => {
                     let node = &me.lane.node;
@@ -230,10 +233,11 @@ impl<M: Message> Context<M> {
     }
 }
 
-fn report_to<M: Message>(me: &ServiceRef<M>, message: M) {
+fn report_to<M: Message>(me: &ServiceRef<M>, mark: u16, message: M) {
     let scope = Scope::bare(SELF_DEADLINE).with_priority(Priority::High);
     let kind = message.kind();
-    if let Err((failure, _)) = me.put(message, &scope, None, me.lane.node.id) {
+    let sender = me.lane.node.id;
+    if let Err((failure, _)) = me.lane.push_marked(message, &scope, None, (sender, mark)) {
         tracing::warn!(actor = %me.path(), kind, %failure, "a report to an actor itself was refused");
     }
 }

@@ -212,6 +212,10 @@ impl<S: Service> Running<S> {
             self.expire();
             return false;
         }
+        if envelope.report != 0 && self.sole && envelope.report != self.node.report_mark() {
+            self.drop_stale_report();
+            return false;
+        }
         let kind = envelope.message.kind();
         self.last.add(self.handled, kind, envelope.sender);
         if envelope.sent_nanos != 0 || self.lane.is_tapped() {
@@ -254,9 +258,14 @@ impl<S: Service> Running<S> {
         let waiting = self.hands.len();
         for _ in 0..waiting {
             let Some(envelope) = self.hands.front() else { break };
+            let stale =
+                envelope.report != 0 && self.sole && envelope.report != self.node.report_mark();
             if envelope.deadline.has_passed(now) {
                 self.handled += 1;
                 self.expire();
+            } else if stale {
+                self.handled += 1;
+                self.drop_stale_report();
             } else {
                 self.hands.rotate_left(1);
             }
@@ -312,6 +321,12 @@ impl<S: Service> Running<S> {
     }
 
     #[cold]
+    /// A report of an earlier incarnation is about work that this one knows nothing of.
+    fn drop_stale_report(&mut self) {
+        self.hands.pop_front();
+        self.lane.node.counters.count_dead();
+    }
+
     fn answer_failure(&mut self, kind: &'static str, failure: Failure) {
         self.lane.node.counters.count_failed();
         match self.ctx.port.take() {

@@ -40,6 +40,8 @@ pub(crate) struct Envelope<M> {
     /// When it was put into the lane, if this message is timed; zero otherwise.
     pub(crate) sent_nanos: u64,
     pub(crate) sender: u32,
+    /// The mark of the incarnation that reports to itself; zero for any other message.
+    pub(crate) report: u16,
     pub(crate) priority: Priority,
 }
 
@@ -135,10 +137,22 @@ impl<M: Message> Lane<M> {
     #[inline]
     pub(crate) fn push(
         &self,
-        mut message: M,
+        message: M,
         scope: &Scope,
         port: Option<ReplyPort>,
         sender: u32,
+    ) -> Result<(), Refused> {
+        self.push_marked(message, scope, port, (sender, 0))
+    }
+
+    /// Like [`push`](Self::push), for a report of an incarnation to itself: the next one drops it.
+    #[inline]
+    pub(crate) fn push_marked(
+        &self,
+        mut message: M,
+        scope: &Scope,
+        port: Option<ReplyPort>,
+        (sender, report): (u32, u16),
     ) -> Result<(), Refused> {
         if self.wire_always {
             match through_wire(&message) {
@@ -151,7 +165,7 @@ impl<M: Message> Lane<M> {
         // Laid out before the lock, whose acquisition waits for the stores: made under it, the
         // copy into the queue would wait for them once more.
         let envelope =
-            Envelope { message, port, origin, deadline, sent_nanos: 0, sender, priority };
+            Envelope { message, port, origin, deadline, sent_nanos: 0, sender, report, priority };
         let mut state = self.state.lock();
         let waiting = state.queue.len() + self.in_hands.load(Ordering::Relaxed);
         if state.phase != Phase::Open || waiting >= room(self.capacity, priority) {
@@ -254,6 +268,13 @@ impl<M: Message> Lane<M> {
         let waker = state.seats[index].asleep.clone();
         drop(state);
         wake(waker);
+    }
+
+    /// Forgets a stop that was asked of an incarnation that had just ended by itself.
+    pub(crate) fn forget_stop(&self, index: usize) {
+        let mut state = self.state.lock();
+        state.seats[index].stop = false;
+        self.note_stop(&state);
     }
 
     /// Whether worker `index` shall end; cheap while nobody is asked to.

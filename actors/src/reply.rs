@@ -274,14 +274,15 @@ impl<R: Serialize + DeserializeOwned + Send + 'static> Reply<R> {
     /// Answers.
     #[inline]
     pub fn send(mut self, result: Result<R, Failure>) {
-        if let Some(slot) = self.slot.take() {
-            let result = if slot.table.wire_always() {
-                result.and_then(|reply| through_wire(&reply))
-            } else {
-                result
-            };
-            slot.answer(result, self.origin.take());
-        }
+        let Some(slot) = self.slot else { return };
+        // Encoded while the port still holds the slot: a panic in it fails the asker.
+        let result = if slot.table.wire_always() {
+            result.and_then(|reply| through_wire(&reply))
+        } else {
+            result
+        };
+        self.slot = None;
+        slot.answer(result, self.origin.take());
     }
 }
 

@@ -235,6 +235,7 @@ impl<S: Service> Starter for Worker<S> {
         Box::pin(async move {
             self.node.place_under(place.id, &place.path);
             self.lane.system.shared.registry.add(&self.node);
+            self.lane.forget_stop(self.index);
             let system = &self.lane.system;
             let path = self.lane.node.path();
             self.lane.set_tapped(system.shared.taps.watches(&path, self.node.protocol));

@@ -46,6 +46,13 @@ pub struct PassOn {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ExplodeInTask;
 
+/// Adds after a while, by a task that reports back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AddLater {
+    pub amount: u64,
+    pub wait_ms: u64,
+}
+
 /// Ends the way a transient actor ends in order: it cannot, so it only counts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Note {
@@ -62,6 +69,7 @@ protocol! {
         Forget => u64,
         PassOn => u64,
         ExplodeInTask => u64,
+        AddLater,
         Note,
     }
 }
@@ -119,6 +127,10 @@ impl Service for Shop {
                     let _held = reply;
                     panic!("the task explodes")
                 })
+            }
+            ShopMessage::AddLater(later) => {
+                let add = Add { amount: later.amount };
+                ctx.after(Duration::from_millis(later.wait_ms), add)
             }
             ShopMessage::Note(_) => {
                 self.sum += 1;

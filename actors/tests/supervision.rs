@@ -7,7 +7,7 @@ use troupe_actors::{
     ActorState, Backoff, CrashDecision, FailureKind, Restart, Strategy, Supervisor,
 };
 
-use crate::shop::{Add, Explode, Note, Slow, eventually, open, scope, shop, system};
+use crate::shop::{Add, AddLater, Explode, Note, Slow, eventually, open, scope, shop, system};
 
 fn bomb() -> Explode {
     Explode { password: "hunter2 hunter2".into() }
@@ -33,6 +33,23 @@ async fn a_crash_costs_one_message_and_keeps_those_that_wait() {
     assert_eq!(bombed.expect_err("it crashed").kind(), FailureKind::Crashed);
     assert_eq!(after, Ok(50), "the fifty that waited were handled by the next incarnation");
     assert_eq!(tally.starts.load(Ordering::SeqCst), 2);
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_report_of_an_earlier_incarnation_does_not_reach_the_next() {
+    let (running, shop, tally) = open(|spec| spec, 5).await;
+    shop.tell(&scope(), AddLater { amount: 100, wait_ms: 10 }).expect("accepted");
+    shop.tell(&scope(), Slow { wait_ms: 60 }).expect("accepted");
+    // The report waits behind this crash, which was sent before the task ended.
+    shop.ask(&scope(), bomb()).await.expect_err("it crashed");
+    eventually("it is back", || tally.starts.load(Ordering::SeqCst) == 2).await;
+    assert_eq!(shop.ask(&scope(), Add { amount: 1 }).await, Ok(1));
+    let counts = running.system().actor(&shop.path()).expect("it lives").counts;
+    assert_eq!(counts.dead, 1, "the report is accounted for");
+    shop.tell(&scope(), AddLater { amount: 10, wait_ms: 1 }).expect("accepted");
+    tokio::time::sleep(Duration::from_millis(40)).await;
+    assert_eq!(shop.ask(&scope(), Add { amount: 1 }).await, Ok(12), "its own report reaches it");
     running.shutdown().await;
 }
 

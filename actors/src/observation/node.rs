@@ -204,6 +204,13 @@ impl ActorNode {
         self.set_state(ActorState::Starting);
     }
 
+    /// Marks what this incarnation reports to itself; never zero.
+    #[inline]
+    pub(crate) fn report_mark(&self) -> u16 {
+        u16::try_from(self.incarnation() % u32::from(u16::MAX)).unwrap_or(0) + 1
+    }
+
+    #[inline]
     pub(crate) fn incarnation(&self) -> u32 {
         self.incarnation.load(Ordering::Relaxed)
     }
