@@ -262,6 +262,8 @@ async fn an_explanation_names_role_policy_condition_and_values() {
         assert_eq!(own.conditions[1].text, "resource.attributes.status == 'draft'");
         assert_eq!(own.conditions[1].outcome, ConditionOutcome::Fails);
         assert_eq!(own.conditions[1].values["resource.attributes.status"], "published");
+        let any = &told.policies[2].conditions[0];
+        assert_eq!(any.values["permitted('press.article.edit_any')"], false);
         let text = serde_json::to_string(&told).expect("an explanation is data");
         assert!(!text.contains("secret_note"), "only what conditions read is shown");
     })

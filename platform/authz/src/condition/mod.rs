@@ -16,7 +16,7 @@ mod split;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cel::common::ast::{Expr, IdedExpr};
+use cel::common::ast::{Expr, IdedExpr, LiteralValue};
 use cel::{Context, Env, Value};
 use thiserror::Error;
 
@@ -220,7 +220,7 @@ pub fn context(env: &Arc<Env>, facts: &Facts<'_>, uses: Uses) -> Context<'static
     context
 }
 
-/// The longest paths (`resource.attributes.status`) that an expression reads.
+/// What an expression reads: the longest paths (`resource.attributes.status`), and permissions.
 fn collect_paths(node: &IdedExpr, paths: &mut BTreeMap<String, IdedExpr>) {
     if let Some(path) = path_of(node) {
         paths.insert(path, node.clone());
@@ -234,6 +234,13 @@ fn collect_paths(node: &IdedExpr, paths: &mut BTreeMap<String, IdedExpr>) {
             collect_paths(&IdedExpr { id: node.id, expr: Expr::Select(seen) }, paths);
         }
         Expr::Select(select) => collect_paths(&select.operand, paths),
+        Expr::Call(call) if call.func_name == "permitted" => {
+            if let [IdedExpr { expr: Expr::Literal(LiteralValue::String(key)), .. }] =
+                call.args.as_slice()
+            {
+                paths.insert(format!("permitted('{}')", key.inner()), node.clone());
+            }
+        }
         Expr::Call(call) => {
             if let Some(target) = &call.target {
                 collect_paths(target, paths);
