@@ -92,12 +92,17 @@ impl AuditConfig {
         }
     }
 
-    /// The keys that verify: the current one and those before it.
+    /// The keys that verify: the current one and those before it. Nothing is made: without a key
+    /// there is nothing that it signed.
     ///
     /// # Errors
-    /// As [`signing_key`](Self::signing_key), or when a former key is none.
+    /// When there is no key that can be used, or a former key is none.
     pub fn public_keys(&self) -> Result<Vec<PublicKey>, AuditError> {
-        let mut keys = vec![self.signing_key()?.public().clone()];
+        let own = match &self.key {
+            Some(key) if !key.is_empty() => SigningKey::from_pem(&key.clone().into())?,
+            _ => SigningKey::read(&self.key_file)?,
+        };
+        let mut keys = vec![own.public().clone()];
         for text in &self.former_keys {
             keys.push(PublicKey::from_pem(text)?);
         }

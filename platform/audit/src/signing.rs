@@ -49,11 +49,24 @@ impl SigningKey {
     /// # Errors
     /// When the file cannot be read or written, is readable by others, or holds no Ed25519 key.
     pub fn open(path: &Path) -> Result<Self, AuditError> {
-        match read(path) {
-            Ok(text) => Self::from_pem(&text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create(path),
-            Err(error) => Err(AuditError::KeyFile { path: path.to_owned(), error }),
+        match Self::read(path) {
+            Err(AuditError::KeyFile { error, .. })
+                if error.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Self::create(path)
+            }
+            result => result,
         }
+    }
+
+    /// Reads the key in `path`.
+    ///
+    /// # Errors
+    /// When the file is not there, is readable by others, or holds no Ed25519 key.
+    pub fn read(path: &Path) -> Result<Self, AuditError> {
+        let text =
+            read(path).map_err(|error| AuditError::KeyFile { path: path.to_owned(), error })?;
+        Self::from_pem(&text)
     }
 
     /// Reads a key from PEM text.
@@ -88,11 +101,7 @@ impl SigningKey {
         match write(path, &text) {
             Ok(()) => Self::from_pem(&text),
             // Another process was faster: its key is the key.
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                let text = read(path)
-                    .map_err(|error| AuditError::KeyFile { path: path.to_owned(), error })?;
-                Self::from_pem(&text)
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Self::read(path),
             Err(error) => Err(AuditError::KeyFile { path: path.to_owned(), error }),
         }
     }
