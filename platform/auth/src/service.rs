@@ -26,6 +26,7 @@ mod registration;
 mod resets;
 pub mod sessions;
 mod setup;
+mod standing;
 mod tokens;
 
 use std::sync::Arc;

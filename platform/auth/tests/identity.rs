@@ -21,6 +21,8 @@ pub(crate) struct People {
     pub(crate) memberships: Vec<Membership>,
     /// Answers every request with this failure.
     pub(crate) failing: Option<Failure>,
+    /// Bars the user whose memberships are listed next, as if it happened at that moment.
+    pub(crate) barring: bool,
 }
 
 /// The stand-in.
@@ -106,6 +108,11 @@ fn answer(
             ctx.reply(query, found.cloned())
         }
         IdentityMessage::ListMembershipsOf(query) => {
+            if std::mem::take(&mut people.barring)
+                && let Some(user) = people.users.get_mut(&query.user)
+            {
+                user.status = UserStatus::Suspended;
+            }
             let of_user = people.memberships.iter().filter(|each| each.user == query.user);
             ctx.reply(query, of_user.cloned().collect())
         }

@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use troupe_actors::FailureKind;
-use troupe_auth::messages::Login;
+use troupe_auth::messages::{ListSessions, Login, Register, Tokens};
 use troupe_auth::repository::credentials;
 use troupe_auth::{MIGRATIONS, SecretText};
-use troupe_database::Dialect;
 use troupe_database::testing::TestDatabase;
+use troupe_database::{Dialect, UnitOfWork};
 use troupe_identity_messages::{OrganisationStatus, UserStatus};
 use troupe_kernel::clock::ManualClock;
 use troupe_kernel::ids::TenantId;
 use uuid::Uuid;
 
 use crate::harness::{
-    House, MEMBER, PASSWORD, code, forgotten_session, from, login, with_config, with_house,
+    House, MEMBER, OTHER_PASSWORD, PASSWORD, code, forgotten_session, from, login, registration,
+    with_config, with_house,
 };
 
 #[tokio::test]
@@ -219,6 +220,54 @@ async fn a_login_in_flight_is_finished_when_the_node_stops() {
         house.auth.login.send(&scope, request.into(), port);
         let answer = pending.await;
         assert!(answer.result.is_ok(), "{answer:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_login_during_which_the_user_is_barred_leaves_no_session() {
+    with_house(async |house: &House| {
+        let member = house.member().await;
+        house.identity.people().barring = true;
+        assert_eq!(code(house.log_in(MEMBER, PASSWORD).await), "auth.account.suspended");
+        let ended = forgotten_session(&house.gate).await;
+        let query = ListSessions { user: member.user, current: None };
+        let left = house.auth.sessions.ask(&from("192.0.2.1"), query).await.expect("listed");
+        assert_eq!(left, []);
+        let kinds = house.event_kinds().await;
+        assert_eq!(kinds.last().map(String::as_str), Some("auth.session.ended"), "of {ended}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_login_that_races_a_change_of_the_password_is_refused() {
+    with_house(async |house: &House| {
+        let member = house.member().await;
+        let other = Register {
+            password: SecretText::new(OTHER_PASSWORD),
+            ..registration("eve@sawmill.example")
+        };
+        let scope = from("192.0.2.1");
+        let other = house.auth.accounts.ask(&scope, other).await.expect("registers").user;
+        let (now, logins, caller) = (house.now(), house.auth.login.clone(), scope.clone());
+        let changed = house
+            .db
+            .transaction(&scope, async move |uow: &mut UnitOfWork| {
+                let hash = credentials::find(uow.conn(), other).await?.expect("has a password");
+                credentials::put(uow.conn(), member.user, &hash, now).await?;
+                let (port, pending) = logins.open::<Tokens>(&caller);
+                logins.send(&caller, login(MEMBER, PASSWORD).into(), port);
+                // Long enough for the login to compare the old password and wait for this change.
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                Ok(pending)
+            })
+            .await;
+        let answer = changed.expect("changed").await;
+        assert_eq!(code(answer.result), "auth.login.refused");
+        let query = ListSessions { user: member.user, current: None };
+        let left = house.auth.sessions.ask(&scope, query).await.expect("listed");
+        assert_eq!(left, []);
     })
     .await;
 }

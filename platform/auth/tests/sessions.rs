@@ -7,7 +7,7 @@ use troupe_auth::messages::{
     EndMembership, EndTenant, EndUser, ListSessions, Logout, LogoutEverywhere, Refresh,
     RevokeSession, Sweep, Switch, Tokens,
 };
-use troupe_identity_messages::OrganisationStatus;
+use troupe_identity_messages::{OrganisationStatus, UserStatus};
 use troupe_kernel::error::Failure;
 use troupe_kernel::ids::TenantId;
 use uuid::Uuid;
@@ -273,6 +273,35 @@ async fn a_sweep_deletes_what_is_long_past_and_nothing_else() {
         assert!(swept.rows >= 2, "the session and its token: {swept:?}");
         assert_eq!(code(refresh(house, &old.refresh_token).await), "auth.refresh.refused");
         assert!(refresh(house, &fresh.refresh_token).await.is_ok());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refresh_of_a_barred_user_ends_the_session() {
+    with_house(async |house: &House| {
+        let member = house.member().await;
+        let tokens = house.session().await;
+        house.identity.set_status(member.user, UserStatus::Suspended);
+        let refused = refresh(house, &tokens.refresh_token).await;
+        assert_eq!(code(refused), "auth.refresh.refused");
+        assert_eq!(forgotten_session(&house.gate).await, tokens.session.uuid());
+        house.identity.set_status(member.user, UserStatus::Active);
+        assert_eq!(code(house.check(&tokens.access_token).await), "auth.session.ended");
+        assert_eq!(code(refresh(house, &tokens.refresh_token).await), "auth.refresh.refused");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_not_spent_when_identity_does_not_answer() {
+    with_house(async |house: &House| {
+        house.member().await;
+        let tokens = house.session().await;
+        house.identity.people().failing = Some(Failure::unavailable("test.down", "down"));
+        assert_eq!(code(refresh(house, &tokens.refresh_token).await), "test.down");
+        house.identity.people().failing = None;
+        assert!(refresh(house, &tokens.refresh_token).await.is_ok());
     })
     .await;
 }

@@ -41,7 +41,10 @@ pub async fn put(conn: &mut DbConn, user: UserId, hash: &str, now: Timestamp) ->
     Ok(())
 }
 
-/// Replaces a hash by one of the same password at another cost; answers whether it was still `old`.
+/// Replaces a hash by one of the same password; answers whether it was still `old`.
+///
+/// With the same hash twice it only compares, and holds the row until the transaction ends: a change
+/// of the password waits for it.
 ///
 /// # Errors
 /// Those of the database.

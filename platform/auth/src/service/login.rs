@@ -16,12 +16,12 @@ use troupe_identity_messages::{FindUserByEmail, User, UserStatus};
 use troupe_kernel::audit::AuditRecord;
 use troupe_kernel::error::Failure;
 use troupe_kernel::event::Event;
-use troupe_kernel::ids::SessionId;
+use troupe_kernel::ids::{SessionId, UserId};
 use troupe_kernel::invalidation::RevokeSession;
 
 use super::guard::{self, Attempt, Parties};
 use super::tokens::{self, NewSession};
-use super::{Desk, unrepeated};
+use super::{Desk, standing, unrepeated};
 use crate::error;
 use crate::events::{self, SessionEvent};
 use crate::messages::{Login, LoginMessage, Tokens, VerifyPassword};
@@ -107,24 +107,24 @@ impl LoginShard {
     async fn login(&self, login: &Login, scope: &Scope) -> Result<Tokens, Failure> {
         let parties = Parties::new(&login.email, scope);
         guard::admit(&self.desk, &parties).await?;
-        let (user, renewed) = self.prove(login, scope, &parties).await?;
+        let (user, proven) = self.prove(login, scope, &parties).await?;
         if user.status != UserStatus::Active {
             return Err(error::suspended());
         }
         let tenant =
             tokens::choose_organisation(&self.desk, scope, user.id, login.organisation).await?;
         let new = NewSession { user: user.id, tenant, device: login.device.clone() };
-        self.open(scope, Opening { new, parties, renewed }).await
+        self.open(scope, Opening { new, parties, proven }).await
     }
 
-    /// The user whose password it is, and the new hash to store if the old one is of another cost.
-    /// It takes as long when there is no such user.
+    /// The user whose password it is, and the hash it was compared with. It takes as long when there
+    /// is no such user.
     async fn prove(
         &self,
         login: &Login,
         scope: &Scope,
         parties: &Parties,
-    ) -> Result<(User, Option<Renewal>), Failure> {
+    ) -> Result<(User, Proven), Failure> {
         let query = FindUserByEmail { email: login.email.clone() };
         let user = self.desk.identity.ask(scope, query).await?;
         let id = user.as_ref().map(|user| user.id);
@@ -136,10 +136,9 @@ impl LoginShard {
         };
         let check = VerifyPassword { password: login.password.clone(), hash: hash.clone() };
         let verdict = self.desk.passwords.ask(scope, check).await?;
-        match user {
-            Some(user) if verdict.matches => {
-                let renewal = hash.zip(verdict.renewed).map(|(old, new)| Renewal { old, new });
-                Ok((user, renewal))
+        match user.zip(hash) {
+            Some((user, hash)) if verdict.matches => {
+                Ok((user, Proven { hash, renewed: verdict.renewed }))
             }
             _ => {
                 let attempt = Attempt { action: "auth.login", user: id };
@@ -159,9 +158,7 @@ impl LoginShard {
             .transaction(scope, async move |uow: &mut UnitOfWork| {
                 let user = opening.new.user;
                 guard::succeeded(uow, &opening.parties).await?;
-                if let Some(renewal) = &opening.renewed {
-                    credentials::renew(uow.conn(), user, &renewal.old, &renewal.new).await?;
-                }
+                opening.proven.hold(uow, user).await?;
                 let row = tokens::session_row(uow, opening.new, &config);
                 let evicted = make_room(uow, &row, config.sessions_max).await?;
                 sessions::insert(uow.conn(), &row).await?;
@@ -174,7 +171,21 @@ impl LoginShard {
             let ended = RevokeSession { session: session.uuid() };
             self.desk.invalidations.publish(scope, ended).await?;
         }
+        self.confirm(scope, &session).await?;
         tokens::pair(&self.desk, &session, token)
+    }
+
+    /// The user may have been barred since they were looked up, and the session stored after the
+    /// sessions of a barred user were ended.
+    async fn confirm(&self, scope: &Scope, session: &SessionRow) -> Result<(), Failure> {
+        let refusal = match standing::may_sign_in(&self.desk, scope, session.user_id.to()).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => error::suspended(),
+            Err(failure) => failure,
+        };
+        // Nobody gets its tokens, so it would only take the place of another one.
+        standing::end(&self.desk, scope, session.id.to()).await?;
+        Err(refusal)
     }
 }
 
@@ -193,13 +204,26 @@ fn count(outcome: &Result<Tokens, Failure>) {
 struct Opening {
     new: NewSession,
     parties: Parties,
-    renewed: Option<Renewal>,
+    proven: Proven,
 }
 
-/// A hash of the same password at the cost that is configured now.
-struct Renewal {
-    old: String,
-    new: String,
+/// The hash the password was compared with.
+struct Proven {
+    hash: String,
+    /// A hash of the same password at the cost that is configured now, if that is another one.
+    renewed: Option<String>,
+}
+
+impl Proven {
+    /// Refuses when the password was changed since it was compared: whoever changed it ended the
+    /// sessions there were, and this one must not come after.
+    async fn hold(&self, uow: &mut UnitOfWork, user: UserId) -> Result<(), Failure> {
+        let renewed = self.renewed.as_ref().unwrap_or(&self.hash);
+        if credentials::renew(uow.conn(), user, &self.hash, renewed).await? {
+            return Ok(());
+        }
+        Err(error::login_refused())
+    }
 }
 
 /// Ends the sessions that were idle longest, so that one more fits; answers which.

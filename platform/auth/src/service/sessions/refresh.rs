@@ -24,7 +24,7 @@ use crate::messages::{Refresh, Tokens};
 use crate::repository::refresh_tokens::{self, RefreshRow};
 use crate::repository::sessions::{self, Ending, SessionRow, SessionUse};
 use crate::secret::{SecretText, digest, new_token};
-use crate::service::{address_of, tokens};
+use crate::service::{address_of, standing, tokens};
 
 /// What became of a presented token.
 enum Exchange {
@@ -44,6 +44,7 @@ impl Sessions {
         let next = new_token()?;
         let (stored, config) = (next.clone(), self.desk.config.tokens.clone());
         let hash = digest(request.refresh_token.expose());
+        self.check_standing(hash.to_vec(), scope).await?;
         let device = request.device.clone();
         // A reuse ends the session, so it commits like a success; the refusal comes after it.
         let exchange = self
@@ -75,6 +76,27 @@ impl Sessions {
                 Err(error::refresh_refused())
             }
         }
+    }
+
+    /// Refuses when the owner of the token is barred or gone, and ends the session. It comes before
+    /// the exchange, so that a token is not spent when identity does not answer; a user who is
+    /// barred after it loses the session like any other.
+    async fn check_standing(&self, hash: Vec<u8>, scope: &Scope) -> Result<(), Failure> {
+        let now = self.desk.now();
+        let found = self
+            .desk
+            .db
+            .read(async move |conn| {
+                let Some(token) = refresh_tokens::find(conn, &hash).await? else { return Ok(None) };
+                Ok(sessions::find(conn, token.session()).await?)
+            })
+            .await?;
+        let Some(session) = found.filter(|session| session.is_live(now)) else { return Ok(()) };
+        if standing::may_sign_in(&self.desk, scope, session.user_id.to()).await? {
+            return Ok(());
+        }
+        standing::end(&self.desk, scope, session.id.to()).await?;
+        Err(error::refresh_refused())
     }
 
     /// Tells the owner by mail that a token was used twice.
