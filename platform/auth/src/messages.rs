@@ -16,8 +16,8 @@ use troupe_kernel::pagination::Page;
 
 pub use accounts::{
     AdminCreateUser, AdminResetSetup, ChangePassword, CompleteSetup, ConfirmPasswordReset,
-    CreatedAccount, GetSetupState, Login, PrepareSetup, Register, RequestPasswordReset, SetupLink,
-    SetupState,
+    CreatedAccount, DiscardResets, GetSetupState, Login, PrepareSetup, Register,
+    RequestPasswordReset, SetupLink, SetupState,
 };
 pub use api_keys::{
     ApiKey, ApiKeyId, CreateApiKey, CreatedApiKey, GetApiKey, ListApiKeys, RenameApiKey,
@@ -50,6 +50,8 @@ protocol! {
         RequestPasswordReset => (),
         /// Sets a password with a mailed token.
         ConfirmPasswordReset => (),
+        /// Ends the reset links of a user whose address changed.
+        DiscardResets => (),
         /// Makes an account, from the command line.
         AdminCreateUser => CreatedAccount,
         /// Makes a new set-up link, from the command line.

@@ -9,7 +9,7 @@ use troupe_authz_messages::AuthzMessage;
 use troupe_database::{BatchLimits, Db, Keyed};
 use troupe_identity_messages::{
     IdentityMessage, MEMBER_REMOVED, MemberEvent, ORGANISATION_CLOSED, ORGANISATION_SUSPENDED,
-    OrganisationEvent, USER_ANONYMISED, USER_SUSPENDED, UserEvent,
+    OrganisationEvent, USER_ANONYMISED, USER_EMAIL_CHANGED, USER_SUSPENDED, UserEvent,
 };
 use troupe_kernel::error::Failure;
 use troupe_kernel::health::HealthCheck;
@@ -22,8 +22,8 @@ use crate::authenticator::TokenAuthenticator;
 use crate::config::AuthConfig;
 use crate::keys::SharedKeys;
 use crate::messages::{
-    AccountMessage, ApiKeyMessage, EndMembership, EndTenant, EndUser, KeyMessage, LoginMessage,
-    PrepareSetup, RotateKeys, SessionMessage, SetupLink, Sweep,
+    AccountMessage, ApiKeyMessage, DiscardResets, EndMembership, EndTenant, EndUser, KeyMessage,
+    LoginMessage, PrepareSetup, RotateKeys, SessionMessage, SetupLink, Sweep,
 };
 use crate::password::hash::Hasher;
 use crate::permissions;
@@ -210,6 +210,7 @@ impl Built {
             .job(rotation(&services.keys))
             .job(sweep(&services.sessions))
             .subscription(barred(&services.sessions))
+            .subscription(moved(&services.accounts))
             .subscription(leavers(&services.sessions))
             .subscription(closed(&services.sessions))
             .health(self.health)
@@ -245,6 +246,14 @@ fn barred(sessions: &ServiceRef<SessionMessage>) -> Subscription {
     Subscription::new("auth.barred", &[USER_SUSPENDED, USER_ANONYMISED]).ask(sessions, |event| {
         let UserEvent { user, .. } = event.data()?;
         Ok(EndUser { user, erase: event.kind == USER_ANONYMISED })
+    })
+}
+
+/// Ends the reset links that lie in the mailbox of an address that was replaced.
+fn moved(accounts: &ServiceRef<AccountMessage>) -> Subscription {
+    Subscription::new("auth.moved", &[USER_EMAIL_CHANGED]).ask(accounts, |event| {
+        let UserEvent { user, .. } = event.data()?;
+        Ok(DiscardResets { user })
     })
 }
 

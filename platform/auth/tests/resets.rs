@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use troupe_auth::SecretText;
 use troupe_auth::messages::{ChangePassword, ConfirmPasswordReset, RequestPasswordReset, Tokens};
-use troupe_identity_messages::UserStatus;
+use troupe_identity_messages::{USER_EMAIL_CHANGED, UserEvent, UserStatus};
 use troupe_kernel::error::Failure;
+use troupe_kernel::event::Event;
 
 use crate::harness::{
     House, MEMBER, OTHER_PASSWORD, PASSWORD, code, forgotten_session, forgotten_subject, scope,
@@ -151,6 +152,28 @@ async fn nobody_unknown_or_barred_gets_a_mail_and_nobody_gets_too_many() {
         assert!(mailed(house, MEMBER).await.is_some());
         house.identity.set_status(member.user, UserStatus::Suspended);
         assert!(mailed(house, MEMBER).await.is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_link_ends_when_the_address_is_replaced_and_when_the_password_is_changed() {
+    with_house(async |house: &House| {
+        let member = house.member().await;
+        let to_the_old_address = mailed(house, MEMBER).await.expect("a mail");
+        let data = UserEvent { user: member.user, version: 2 };
+        let event = Event::new(USER_EMAIL_CHANGED, member.user, &data);
+        let taker = house.parts.subscriptions.iter().find(|each| each.takes(&event.kind));
+        taker.expect("somebody listens").run(&event, &scope()).await.expect("handled");
+        let refused = confirm(house, to_the_old_address, OTHER_PASSWORD).await;
+        assert_eq!(code(refused), "auth.reset.token");
+        let before_the_change = mailed(house, MEMBER).await.expect("a mail");
+        let tokens = house.session().await;
+        let request = change(&tokens, PASSWORD, OTHER_PASSWORD);
+        house.auth.accounts.ask(&scope(), request).await.expect("changed");
+        let refused = confirm(house, before_the_change, PASSWORD).await;
+        assert_eq!(code(refused), "auth.reset.token");
+        assert!(house.log_in(MEMBER, OTHER_PASSWORD).await.is_ok());
     })
     .await;
 }

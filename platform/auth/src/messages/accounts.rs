@@ -118,6 +118,13 @@ pub struct ConfirmPasswordReset {
     pub new_password: SecretText,
 }
 
+/// Ends the open reset links of a user: they went to an address that is the user's no more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DiscardResets {
+    /// The user.
+    pub user: UserId,
+}
+
 /// Makes an account whose address counts as proven. Without a password its owner sets one by a
 /// password reset.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -87,6 +87,10 @@ impl Service for Accounts {
                 self.confirm_reset(request, &scope).await?;
                 ctx.reply(request, ())
             }
+            AccountMessage::DiscardResets(request) => {
+                self.discard_resets(request, &scope).await?;
+                ctx.reply(request, ())
+            }
             AccountMessage::AdminCreateUser(request) => {
                 let created = self.admin_create(request, &scope).await?;
                 ctx.reply(request, created)

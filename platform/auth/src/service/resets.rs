@@ -18,7 +18,9 @@ use super::guard::{self, Attempt, Parties};
 use super::sessions::ending::end_sessions;
 use crate::error;
 use crate::events::{self, AccountEvent};
-use crate::messages::{ChangePassword, ConfirmPasswordReset, RequestPasswordReset, VerifyPassword};
+use crate::messages::{
+    ChangePassword, ConfirmPasswordReset, DiscardResets, RequestPasswordReset, VerifyPassword,
+};
 use crate::repository::credentials;
 use crate::repository::one_time::{self, OneTimeRow, Purpose};
 use crate::repository::sessions::Whose;
@@ -153,6 +155,22 @@ impl Accounts {
         self.desk.invalidations.publish(scope, RevokeSubject { subject }).await
     }
 
+    /// Ends the open links of a user, which lie in the mailbox of an address that was replaced.
+    pub(super) async fn discard_resets(
+        &self,
+        request: &DiscardResets,
+        scope: &Scope,
+    ) -> Result<(), Failure> {
+        let user = request.user;
+        self.desk
+            .db
+            .transaction(scope, async move |uow: &mut UnitOfWork| {
+                one_time::discard(uow.conn(), Purpose::PasswordReset, Some(user)).await?;
+                Ok(())
+            })
+            .await
+    }
+
     async fn finish_reset(
         &self,
         row: OneTimeRow,
@@ -168,7 +186,6 @@ impl Accounts {
                 if !one_time::consume(uow.conn(), &row.token_hash, now).await? {
                     return Err(error::reset_refused());
                 }
-                one_time::discard(uow.conn(), Purpose::PasswordReset, Some(user.id)).await?;
                 let id = user.id;
                 let change = Change { user, hash, event: events::PASSWORD_RESET };
                 replace_password(uow, &change, &parties).await?;
@@ -204,6 +221,8 @@ async fn replace_password(
 ) -> Result<(), Failure> {
     let (now, user) = (uow.now(), change.user.id);
     credentials::put(uow.conn(), user, &change.hash, now).await?;
+    // A link that was mailed before must not undo the change.
+    one_time::discard(uow.conn(), Purpose::PasswordReset, Some(user)).await?;
     guard::succeeded(uow, parties).await?;
     uow.event(Event::new(change.event, user, &AccountEvent { user }));
     let record = AuditRecord::new(uow.scope(), change.event, resource_of(user));
