@@ -1,8 +1,8 @@
 //! The kernel's `Authenticator`: access tokens and API keys, asked by the gates on a cache miss.
 //!
 //! A token is checked in this order: form, key, signature, claims (none of which touches the
-//! database), then that its session is live. It runs on the task of whoever asks: one signature
-//! check takes some 35 µs. It holds no state but the shared key set.
+//! database), then that its session is live and works in the same organisation. It runs on the task
+//! of whoever asks: one signature check takes some 35 µs. It holds no state but the shared key set.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use troupe_actors::{PermissionSet, Principal, PrincipalKind, Scope, ServiceRef};
 use troupe_database::Keyed;
 use troupe_kernel::clock::SharedClock;
 use troupe_kernel::error::Failure;
-use troupe_kernel::ids::{SessionId, UserId};
+use troupe_kernel::ids::{SessionId, TenantId, UserId};
 use troupe_kernel::module::Declarations;
 use troupe_kernel::ports::{Authenticated, Authenticator, BoxFuture, Credential};
 
@@ -22,7 +22,7 @@ use crate::token::{Claims, Expectation, TokenFault, verify};
 use crate::{api_key, error};
 
 /// No cache keeps an API key longer than this without asking again.
-const API_KEY_KEPT: Duration = Duration::from_secs(60);
+pub(crate) const API_KEY_KEPT: Duration = Duration::from_secs(60);
 
 /// Checks access tokens and API keys.
 pub struct TokenAuthenticator {
@@ -53,6 +53,11 @@ impl TokenAuthenticator {
         let live = self.sessions.get(scope, session).await?;
         let live = live.filter(|live| live.user.uuid() == claims.sub);
         let live = live.ok_or_else(error::session_ended)?;
+        // A token must not outlive its session's time in an organisation: what ends a membership
+        // ends the sessions that work there, and not those that have moved on.
+        if live.tenant.map(TenantId::uuid) != claims.tid {
+            return Err(error::session_moved());
+        }
         if self.clock.now().since(live.last_seen_at) >= USE_NOTED_EVERY {
             self.note(NoteUse { sessions: vec![session], api_keys: Vec::new() });
         }

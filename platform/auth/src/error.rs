@@ -92,6 +92,15 @@ pub fn session_ended() -> Failure {
     Failure::unauthenticated("auth.session.ended", "this session has ended; log in again")
 }
 
+/// A token for an organisation that its session has left.
+#[must_use]
+pub fn session_moved() -> Failure {
+    Failure::unauthenticated(
+        "auth.session.moved",
+        "this session works in another organisation now; refresh the access token",
+    )
+}
+
 /// No such session of this user.
 #[must_use]
 pub fn session_not_found() -> Failure {

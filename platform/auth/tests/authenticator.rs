@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use troupe_actors::FailureKind;
 use troupe_auth::SecretText;
-use troupe_auth::messages::ListSessions;
+use troupe_auth::messages::{EndMembership, ListSessions, Switch};
 use troupe_auth::repository::sessions;
 use troupe_database::UnitOfWork;
+use troupe_identity_messages::OrganisationStatus;
 use troupe_kernel::ids::SessionId;
 use uuid::Uuid;
 
-use crate::harness::{House, code, scope, with_house};
+use crate::harness::{House, code, forgotten_session, forgotten_subject, scope, with_house};
 
 #[tokio::test]
 async fn what_is_no_token_is_refused_as_unauthenticated() {
@@ -121,6 +122,34 @@ async fn the_last_use_of_a_session_is_noted_once_a_minute() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         panic!("the use was never noted");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_is_refused_when_its_session_has_moved_to_another_organisation() {
+    with_house(async |house: &House| {
+        let member = house.member().await;
+        let first = member.organisation.expect("made one");
+        let second = house.identity.join(member.user, "second", OrganisationStatus::Active);
+        let tokens = house.session().await;
+        let switch = async |organisation| {
+            let request = Switch { user: member.user, session: tokens.session, organisation };
+            let switched = house.auth.sessions.ask(&scope(), request).await.expect("switches");
+            assert_eq!(forgotten_session(&house.gate).await, tokens.session.uuid());
+            switched.access_token
+        };
+        let there = switch(Some(second)).await;
+        assert_eq!(code(house.check(&tokens.access_token).await), "auth.session.moved");
+        assert!(house.check(&there).await.is_ok());
+        let leave = EndMembership { user: member.user, organisation: first };
+        house.auth.sessions.ask(&scope(), leave).await.expect("left");
+        assert_eq!(code(house.check(&tokens.access_token).await), "auth.session.moved");
+        assert!(house.check(&there).await.is_ok(), "it is not of the organisation that was left");
+        assert_eq!(forgotten_subject(&house.gate).await, member.user.uuid());
+        let nowhere = switch(None).await;
+        assert_eq!(code(house.check(&there).await), "auth.session.moved");
+        assert!(house.check(&nowhere).await.is_ok());
     })
     .await;
 }

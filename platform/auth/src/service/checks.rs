@@ -23,6 +23,8 @@ pub const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 pub struct LiveSession {
     /// Whose.
     pub user: UserId,
+    /// The organisation it works in now.
+    pub tenant: Option<TenantId>,
     /// When it ends by itself.
     pub ends_at: Timestamp,
     /// When its last use was stored.
@@ -52,6 +54,7 @@ impl KeyedLoad for SessionLoad {
             .map(|row| {
                 let live = LiveSession {
                     user: row.user_id.to(),
+                    tenant: row.tenant_id.map(DbUuid::to),
                     ends_at: row.ends_at(),
                     last_seen_at: row.last_seen_at.0,
                 };

@@ -10,6 +10,7 @@ use troupe_actors::{ChildSpec, Context, Handled, Lent, Scope, Service, ServiceRe
 use troupe_database::UnitOfWork;
 use troupe_kernel::audit::AuditRecord;
 use troupe_kernel::error::Failure;
+use troupe_kernel::invalidation::RevokeSession;
 
 use super::{Desk, tokens, unrepeated};
 use crate::error;
@@ -76,6 +77,9 @@ impl Sessions {
                 Ok(row)
             })
             .await?;
+        // The token for the organisation it left is good no more.
+        let left = RevokeSession { session: session.uuid() };
+        self.desk.invalidations.publish(scope, left).await?;
         let (access_token, expires_in) = tokens::access_token(&self.desk, &row)?;
         Ok(Switched {
             access_token,
