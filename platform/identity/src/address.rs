@@ -102,9 +102,9 @@ impl fmt::Display for EmailAddress {
 fn is_local(local: &str) -> bool {
     let atom = |part: &str| {
         !part.is_empty()
-            && part.bytes().all(|byte| {
-                byte.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&byte)
-            })
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&byte))
     };
     local.len() <= LOCAL_BYTES_MAX && local.split('.').all(atom)
 }

@@ -37,8 +37,11 @@ pub(crate) fn already_verified() -> Failure {
 }
 
 pub(crate) fn same_email() -> Failure {
-    Failure::conflict("identity.email.unchanged", "this is the e-mail address of the account already")
-        .field("/email", "is the address the account has")
+    Failure::conflict(
+        "identity.email.unchanged",
+        "this is the e-mail address of the account already",
+    )
+    .field("/email", "is the address the account has")
 }
 
 pub(crate) fn too_many_mails(wait: Duration) -> Failure {
@@ -104,7 +107,10 @@ pub(crate) fn member_stale() -> Failure {
 }
 
 pub(crate) fn already_member() -> Failure {
-    Failure::conflict("identity.member.exists", "this person is a member of the organisation already")
+    Failure::conflict(
+        "identity.member.exists",
+        "this person is a member of the organisation already",
+    )
 }
 
 pub(crate) fn last_owner() -> Failure {
@@ -117,7 +123,9 @@ pub(crate) fn last_owner() -> Failure {
 pub(crate) fn owns_organisation(slug: &str) -> Failure {
     Failure::conflict(
         "identity.user.last_owner",
-        format!("{slug} would be left without an owner; make another member owner or close it first"),
+        format!(
+            "{slug} would be left without an owner; make another member owner or close it first"
+        ),
     )
 }
 

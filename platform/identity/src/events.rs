@@ -44,7 +44,6 @@ pub(crate) fn member(kind: &str, change: MemberChange) -> Event {
 
 pub(crate) fn invitation(kind: &str, row: &InvitationRow) -> Event {
     let organisation = row.tenant();
-    let data =
-        InvitationEvent { organisation, invitation: row.id.0, role: row.role.clone() };
+    let data = InvitationEvent { organisation, invitation: row.id.0, role: row.role.clone() };
     Event::new(kind, organisation, &data).tenant(organisation)
 }

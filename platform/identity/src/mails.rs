@@ -6,7 +6,6 @@ use troupe_kernel::clock::Timestamp;
 
 use crate::repository::users::UserRow;
 
-
 pub(crate) fn verify_email(user: &UserRow, link: &str, expires: Timestamp) -> Mail {
     let data = json!({
         "display_name": user.display_name,

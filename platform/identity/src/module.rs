@@ -15,8 +15,8 @@ use troupe_kernel::{
 
 use crate::config::IdentityConfig;
 use crate::messages::{
-    AccountMessage, AnonymiseUser, ForgetSlugs, OrganisationMessage, PurgeEmailTokens,
-    SlugMessage, SyncMemberRoles,
+    AccountMessage, AnonymiseUser, ForgetSlugs, OrganisationMessage, PurgeEmailTokens, SlugMessage,
+    SyncMemberRoles,
 };
 use crate::repository::MIGRATIONS;
 use crate::routes::{self, Services};
@@ -57,10 +57,8 @@ impl Module for IdentityModule {
         let authz = (*ctx.require::<ServiceRef<AuthzMessage>>()?).clone();
         let system = ctx.system().clone();
 
-        let limits = SlugLimits {
-            time: config.slug_cache_time,
-            entries_max: config.slug_cache_entries_max,
-        };
+        let limits =
+            SlugLimits { time: config.slug_cache_time, entries_max: config.slug_cache_entries_max };
         let of_slugs = db.clone();
         let (slugs, slugs_child) =
             Spec::new(&system, "slugs", move || Slugs::new(of_slugs.clone(), limits))

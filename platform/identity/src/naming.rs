@@ -9,9 +9,30 @@ pub const SLUG_CHARS: std::ops::RangeInclusive<usize> = 2..=40;
 
 /// Slugs that would be mistaken for parts of the platform.
 const RESERVED: [&str; 24] = [
-    "admin", "administrator", "api", "app", "assets", "auth", "blog", "console", "docs", "help",
-    "livez", "login", "me", "metrics", "new", "openapi", "platform", "public", "readyz", "setup",
-    "static", "status", "support", "www",
+    "admin",
+    "administrator",
+    "api",
+    "app",
+    "assets",
+    "auth",
+    "blog",
+    "console",
+    "docs",
+    "help",
+    "livez",
+    "login",
+    "me",
+    "metrics",
+    "new",
+    "openapi",
+    "platform",
+    "public",
+    "readyz",
+    "setup",
+    "static",
+    "status",
+    "support",
+    "www",
 ];
 
 /// A name for people to read: not empty, one line, no characters that turn the text around.
@@ -46,8 +67,8 @@ pub fn locale(text: &str) -> Result<String, &'static str> {
     let text = text.trim();
     let mut parts = text.split('-');
     let language = parts.next().unwrap_or_default();
-    let is_language =
-        (2..=3).contains(&language.len()) && language.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_language = (2..=3).contains(&language.len())
+        && language.bytes().all(|byte| byte.is_ascii_alphabetic());
     let is_rest = parts.all(|part| {
         (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
     });
@@ -101,8 +122,10 @@ pub fn slug(text: &str) -> Result<String, &'static str> {
 #[must_use]
 pub fn slugs_of(name: &str, id: uuid::Uuid) -> Vec<String> {
     let ascii = deunicode::deunicode(name).to_ascii_lowercase();
-    let words: Vec<&str> =
-        ascii.split(|char: char| !char.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = ascii
+        .split(|char: char| !char.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
     let mut base = words.join("-");
     base.truncate(30);
     let base = base.trim_end_matches('-');

@@ -37,7 +37,10 @@ pub const PERMISSIONS: [PermissionDef; 10] = [
     PermissionDef { key: INVITATION_MANAGE, description: "See, send and revoke invitations" },
     PermissionDef { key: USER_SEARCH, description: "See and search all users of the platform" },
     PermissionDef { key: USER_SUSPEND, description: "Suspend and reinstate users" },
-    PermissionDef { key: ORGANISATION_SEARCH, description: "See all organisations of the platform" },
+    PermissionDef {
+        key: ORGANISATION_SEARCH,
+        description: "See all organisations of the platform",
+    },
     PermissionDef { key: ORGANISATION_SUSPEND, description: "Suspend and reinstate organisations" },
 ];
 

@@ -1,1 +1,15 @@
-//! Integration tests of identity.
+//! Integration tests of identity, each on both dialects.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod actors;
+mod deletion;
+mod directory;
+mod house;
+mod invitations;
+mod members;
+mod organisations;
+mod profile;
+mod repositories;
+mod routes;
+mod verification;

@@ -80,7 +80,7 @@ pub struct SmtpConfig {
     pub hello_name: String,
     /// Connections at once.
     pub connections_max: u32,
-    /// Longest wait for one answer of the server.
+    /// Longest time for one delivery, from the connect to the last answer.
     #[serde(with = "units::duration")]
     pub timeout: Duration,
 }
@@ -113,7 +113,7 @@ impl Default for SmtpConfig {
             password: Secret::default(),
             hello_name: String::new(),
             connections_max: 4,
-            timeout: 15 * SECOND,
+            timeout: 30 * SECOND,
         }
     }
 }
@@ -144,13 +144,16 @@ impl SmtpConfig {
             fault("smtp.password", "user and password belong together; set both or none");
         }
         if self.encryption == Encryption::None && !self.is_local() && !self.username.is_empty() {
-            fault("smtp.encryption", "must be tls or starttls, or the password goes out in the clear");
+            fault(
+                "smtp.encryption",
+                "must be tls or starttls, or the password goes out in the clear",
+            );
         }
         if !(1..=100).contains(&self.connections_max) {
             fault("smtp.connections_max", "must be between 1 and 100");
         }
-        if !(SECOND..=60 * SECOND).contains(&self.timeout) {
-            fault("smtp.timeout", "must be between 1s and 1m");
+        if !(SECOND..=90 * SECOND).contains(&self.timeout) {
+            fault("smtp.timeout", "must be between 1s and 90s");
         }
         faults
     }

@@ -28,7 +28,9 @@ pub enum TemplateFault {
         part: &'static str,
     },
     /// The text part does not begin with its subject.
-    #[error("the template {name} in the language {locale} must begin with a line `Subject: …` and an empty line")]
+    #[error(
+        "the template {name} in the language {locale} must begin with a line `Subject: …` and an empty line"
+    )]
     NoSubject {
         /// The name.
         name: String,

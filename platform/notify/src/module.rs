@@ -92,7 +92,5 @@ fn redeliver(mails: &ServiceRef<MailMessage>) -> JobHandler {
 }
 
 fn erase(mails: &ServiceRef<MailMessage>) -> JobHandler {
-    JobHandler::new(ERASE_JOB)
-        .cron("41 3 * * *")
-        .ask(mails, |_| Ok::<_, Failure>(EraseOldMails))
+    JobHandler::new(ERASE_JOB).cron("41 3 * * *").ask(mails, |_| Ok::<_, Failure>(EraseOldMails))
 }

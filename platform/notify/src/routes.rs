@@ -52,7 +52,9 @@ pub(crate) fn routes(mails: &ServiceRef<MailMessage>) -> Vec<Route> {
         Route::post("/v1/notify/mails/{id}/resend")
             .permission(MAIL_RESEND)
             .summary("Send a mail again")
-            .description("Possible until its content is erased. Links in it may have ended by then.")
+            .description(
+                "Possible until its content is erased. Links in it may have ended by then.",
+            )
             .tag(TAG)
             .returns::<MailRecord>(202)
             .ask(

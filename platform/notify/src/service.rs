@@ -206,9 +206,7 @@ impl Service for Mails {
             MailMessage::RedeliverMail(command) => {
                 ctx.reply(command, self.redeliver(&scope, command).await?)
             }
-            MailMessage::SendMail(command) => {
-                ctx.reply(command, self.send(&scope, command).await?)
-            }
+            MailMessage::SendMail(command) => ctx.reply(command, self.send(&scope, command).await?),
             MailMessage::ListMails(query) => ctx.reply(query, self.list(query).await?),
             MailMessage::GetMail(query) => ctx.reply(query, self.get(query).await?),
             MailMessage::ResendMail(command) => {

@@ -1,1 +1,11 @@
-//! Integration tests of notify.
+//! Integration tests of notify, each on both dialects.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod actors;
+mod house;
+mod mails;
+mod repositories;
+mod routes;
+mod sink;
+mod smtp;

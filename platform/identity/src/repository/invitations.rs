@@ -1,9 +1,9 @@
 //! Rows of invitations. A token is looked up by its digest only.
 
 use troupe_database::prelude::*;
+use troupe_kernel::Uuid;
 use troupe_kernel::clock::Timestamp;
 use troupe_kernel::ids::TenantId;
-use troupe_kernel::Uuid;
 
 use super::lower;
 use super::schema::identity_invitations::{self, dsl};

@@ -196,7 +196,6 @@ pub async fn save(conn: &mut DbConn, row: &MembershipRow, read_version: i64) -> 
 /// # Errors
 /// As the database says.
 pub async fn delete(conn: &mut DbConn, id: DbUuid) -> DbResult<bool> {
-    let gone =
-        run!(conn, |c| diesel::delete(dsl::identity_memberships.find(id)).execute(c))?;
+    let gone = run!(conn, |c| diesel::delete(dsl::identity_memberships.find(id)).execute(c))?;
     Ok(gone == 1)
 }

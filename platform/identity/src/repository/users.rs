@@ -93,7 +93,10 @@ fn status_of(text: &str) -> Result<UserStatus, Failure> {
         .into_iter()
         .find(|status| status.as_str() == text)
         .ok_or_else(|| {
-            Failure::internal("identity.user.status", format!("a user has the unknown status {text}"))
+            Failure::internal(
+                "identity.user.status",
+                format!("a user has the unknown status {text}"),
+            )
         })
 }
 

@@ -13,8 +13,7 @@ use crate::messages::{
 
 const TAG: &str = "users";
 /// The page loads nothing and may only send its own form.
-const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 pub(super) fn routes(accounts: &ServiceRef<AccountMessage>) -> Vec<Route> {
     vec![

@@ -16,7 +16,9 @@ use super::{MemberRole, Shared, member_record, user_record, users};
 use crate::messages::{AnonymiseUser, CancelDeletion, RequestDeletion};
 use crate::module::ANONYMISE_JOB;
 use crate::repository::users::UserRow;
-use crate::repository::{email_tokens, invitations, memberships, organisations, users as user_rows};
+use crate::repository::{
+    email_tokens, invitations, memberships, organisations, users as user_rows,
+};
 use crate::{error, events, mails};
 
 /// The name of everybody who is gone.

@@ -95,17 +95,14 @@ async fn find_user_by_email(
     let key = address.key();
     let row = shared
         .db
-        .read(async move |conn: &mut DbConn| {
-            Ok(repository::users::find_by_email(conn, &key).await?)
-        })
+        .read(
+            async move |conn: &mut DbConn| Ok(repository::users::find_by_email(conn, &key).await?),
+        )
         .await?;
     row.map(UserRow::into_user).transpose()
 }
 
-async fn list_user_names(
-    shared: &Shared,
-    query: &ListUserNames,
-) -> Result<Vec<UserName>, Failure> {
+async fn list_user_names(shared: &Shared, query: &ListUserNames) -> Result<Vec<UserName>, Failure> {
     if query.ids.len() > USER_NAMES_MAX {
         return Err(Failure::invalid(
             "identity.user.too_many",
@@ -117,10 +114,7 @@ async fn list_user_names(
         .db
         .read(async move |conn: &mut DbConn| Ok(repository::users::names(conn, &ids).await?))
         .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, display_name)| UserName { id: id.to(), display_name })
-        .collect())
+    Ok(rows.into_iter().map(|(id, display_name)| UserName { id: id.to(), display_name }).collect())
 }
 
 async fn get_organisation(

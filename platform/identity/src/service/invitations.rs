@@ -22,9 +22,7 @@ use crate::messages::{
     AcceptInvitation, DeclineInvitation, Invitation, InvitationPreview, InvitationStatus, Invite,
     ListInvitations, PreviewInvitation, ResendInvitation, RevokeInvitation,
 };
-use crate::repository::invitations::{
-    self, ACCEPTED, DECLINED, InvitationRow, PENDING, REVOKED,
-};
+use crate::repository::invitations::{self, ACCEPTED, DECLINED, InvitationRow, PENDING, REVOKED};
 use crate::repository::organisations::{self, OrganisationRow};
 use crate::repository::{BEFORE_ALL, memberships, users as user_rows};
 use crate::token::{self, NewToken};
@@ -194,10 +192,7 @@ pub(super) async fn resend(
         .await
 }
 
-async fn existing(
-    conn: &mut DbConn,
-    command: &ResendInvitation,
-) -> Result<InvitationRow, Failure> {
+async fn existing(conn: &mut DbConn, command: &ResendInvitation) -> Result<InvitationRow, Failure> {
     invitations::find(conn, command.organisation, command.id)
         .await?
         .ok_or_else(error::invitation_not_found)
@@ -238,9 +233,8 @@ pub(super) async fn preview(
         .db
         .read(async move |conn: &mut DbConn| {
             let row = open(conn, &digest, now).await?;
-            let organisation = orgs::active(conn, row.tenant())
-                .await
-                .map_err(error::token_invalid_unless_ours)?;
+            let organisation =
+                orgs::active(conn, row.tenant()).await.map_err(error::token_invalid_unless_ours)?;
             Ok(InvitationPreview {
                 organisation: organisation.name,
                 email: row.email,

@@ -71,7 +71,8 @@ pub(super) async fn change_role(
                 save(uow, &mut row).await?;
                 changed(uow, &row, role_before);
             }
-            let person = users::find(uow.conn(), user).await?.ok_or_else(error::member_not_found)?;
+            let person =
+                users::find(uow.conn(), user).await?.ok_or_else(error::member_not_found)?;
             Ok((member_of(row.clone(), person), row.updated_at))
         })
         .await?;
@@ -139,12 +140,8 @@ async fn end(
         check_not_last(uow, organisation, user).await?;
     }
     memberships::delete(uow.conn(), row.id).await?;
-    let change = events::MemberChange {
-        organisation,
-        user,
-        role: None,
-        role_before: Some(row.role),
-    };
+    let change =
+        events::MemberChange { organisation, user, role: None, role_before: Some(row.role) };
     uow.event(events::member(MEMBER_REMOVED, change));
     uow.audit(member_record(uow.scope(), action, organisation, user));
     Ok(uow.now())
@@ -171,9 +168,7 @@ async fn role_of(
 ) -> Result<Option<String>, Failure> {
     let found = shared
         .db
-        .read(async move |conn: &mut DbConn| {
-            Ok(memberships::find(conn, organisation, user).await?)
-        })
+        .read(async move |conn: &mut DbConn| Ok(memberships::find(conn, organisation, user).await?))
         .await?;
     Ok(found.map(|row| row.role))
 }

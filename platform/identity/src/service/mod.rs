@@ -106,12 +106,7 @@ fn organisation_record(scope: &Scope, action: &str, organisation: TenantId) -> A
 }
 
 /// A record of something done to a member of an organisation.
-fn member_record(
-    scope: &Scope,
-    action: &str,
-    organisation: TenantId,
-    user: UserId,
-) -> AuditRecord {
+fn member_record(scope: &Scope, action: &str, organisation: TenantId, user: UserId) -> AuditRecord {
     AuditRecord::new(scope, action, format!("user:{user}")).tenant(organisation)
 }
 

@@ -275,12 +275,7 @@ pub(super) async fn join(
         .map_err(|error| error.unique_or(memberships::MEMBER_KEY, error::already_member))?;
     uow.event(events::member(
         MEMBER_JOINED,
-        events::MemberChange {
-            organisation,
-            user,
-            role: Some(role.to_owned()),
-            role_before: None,
-        },
+        events::MemberChange { organisation, user, role: Some(role.to_owned()), role_before: None },
     ));
     let record = member_record(uow.scope(), "identity.member.join", organisation, user);
     uow.audit(by(record, user).detail(json!({ "role": role })));
@@ -315,10 +310,8 @@ async fn search(
             Ok(organisations::search(conn, &wanted, before, rows).await?)
         })
         .await?;
-    let found = found
-        .into_iter()
-        .map(OrganisationRow::into_organisation)
-        .collect::<Result<Vec<_>, _>>()?;
+    let found =
+        found.into_iter().map(OrganisationRow::into_organisation).collect::<Result<Vec<_>, _>>()?;
     Ok(Page::from_rows(found, &query.page, |organisation| organisation.id.uuid()))
 }
 
@@ -341,7 +334,8 @@ async fn update(
             if row.version != version {
                 return Err(error::organisation_stale());
             }
-            let slug_before = slug.as_ref().filter(|slug| **slug != row.slug).map(|_| row.slug.clone());
+            let slug_before =
+                slug.as_ref().filter(|slug| **slug != row.slug).map(|_| row.slug.clone());
             row.name = name.unwrap_or(row.name);
             row.slug = slug.unwrap_or(row.slug);
             save(uow, &mut row).await?;
@@ -368,10 +362,7 @@ pub(super) async fn active(conn: &mut DbConn, id: TenantId) -> Result<Organisati
     if row.is_active() { Ok(row) } else { Err(error::organisation_not_active()) }
 }
 
-pub(super) async fn save(
-    uow: &mut UnitOfWork,
-    row: &mut OrganisationRow,
-) -> Result<(), Failure> {
+pub(super) async fn save(uow: &mut UnitOfWork, row: &mut OrganisationRow) -> Result<(), Failure> {
     let (read_version, now) = (row.version, uow.now());
     row.touch(now);
     let saved = organisations::save(uow.conn(), row, read_version)

@@ -13,8 +13,8 @@ use troupe_kernel::{Failure, RevokeSubject};
 use super::{Shared, user_record, verification};
 use crate::address::EmailAddress;
 use crate::messages::{GetProfile, ReinstateUser, SearchUsers, SuspendUser, UpdateProfile};
-use crate::repository::users::{self, UserRow, UserSearch};
 use crate::repository::BEFORE_ALL;
+use crate::repository::users::{self, UserRow, UserSearch};
 use crate::token::NewToken;
 use crate::{error, events, naming};
 
@@ -137,9 +137,10 @@ pub(super) async fn update(
     command: &UpdateProfile,
 ) -> Result<Commanded<User>, Failure> {
     let mut faults = Faults::default();
-    let mut checked = |pointer, value: &Option<String>, check: fn(&str) -> Result<String, &'static str>| {
-        value.as_deref().and_then(|text| faults.take(pointer, check(text)))
-    };
+    let mut checked =
+        |pointer, value: &Option<String>, check: fn(&str) -> Result<String, &'static str>| {
+            value.as_deref().and_then(|text| faults.take(pointer, check(text)))
+        };
     let display_name = checked("/display_name", &command.display_name, naming::name);
     let locale = checked("/locale", &command.locale, naming::locale);
     let time_zone = checked("/time_zone", &command.time_zone, naming::time_zone);
@@ -171,9 +172,7 @@ pub(super) async fn search(shared: &Shared, query: &SearchUsers) -> Result<Page<
     let rows = query.page.rows();
     let found = shared
         .db
-        .read(async move |conn: &mut DbConn| {
-            Ok(users::search(conn, &wanted, before, rows).await?)
-        })
+        .read(async move |conn: &mut DbConn| Ok(users::search(conn, &wanted, before, rows).await?))
         .await?;
     let users = found.into_iter().map(UserRow::into_user).collect::<Result<Vec<_>, _>>()?;
     Ok(Page::from_rows(users, &query.page, |user| user.id.uuid()))

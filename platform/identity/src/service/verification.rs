@@ -2,9 +2,7 @@
 
 use troupe_actors::Scope;
 use troupe_database::{Commanded, DbConn, UnitOfWork};
-use troupe_identity_messages::{
-    MarkEmailVerified, USER_EMAIL_CHANGED, USER_EMAIL_VERIFIED, User,
-};
+use troupe_identity_messages::{MarkEmailVerified, USER_EMAIL_CHANGED, USER_EMAIL_VERIFIED, User};
 use troupe_kernel::Failure;
 use troupe_kernel::clock::Timestamp;
 
@@ -158,10 +156,8 @@ pub(super) async fn preview(
 ) -> Result<EmailConfirmation, Failure> {
     let digest = token::digest(&query.token);
     let now = shared.db.clock().now();
-    let row = shared
-        .db
-        .read(async move |conn: &mut DbConn| open_token(conn, &digest, now).await)
-        .await?;
+    let row =
+        shared.db.read(async move |conn: &mut DbConn| open_token(conn, &digest, now).await).await?;
     let email = address::masked(&row.email);
     Ok(EmailConfirmation { purpose: purpose_of(&row), email, confirmed: false })
 }
@@ -178,9 +174,8 @@ pub(super) async fn confirm(
             let now = uow.now();
             let proof = open_token(uow.conn(), &digest, now).await?;
             let id = proof.user_id.to();
-            let mut user = users::active(uow.conn(), id)
-                .await
-                .map_err(error::token_invalid_unless_ours)?;
+            let mut user =
+                users::active(uow.conn(), id).await.map_err(error::token_invalid_unless_ours)?;
             if !email_tokens::mark_used(uow.conn(), proof.id, now).await? {
                 return Err(error::token_invalid());
             }

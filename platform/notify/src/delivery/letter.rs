@@ -21,7 +21,10 @@ impl Letterhead {
     pub(super) fn new(config: &NotifyConfig) -> Result<Self, Failure> {
         let mailbox = |text: &str| {
             text.parse::<Mailbox>().map_err(|error| {
-                Failure::invalid("notify.config.address", format!("`{text}` is no address: {error}"))
+                Failure::invalid(
+                    "notify.config.address",
+                    format!("`{text}` is no address: {error}"),
+                )
             })
         };
         let reply_to = Some(config.reply_to.as_str()).filter(|text| !text.is_empty());
@@ -49,9 +52,9 @@ impl Letter {
         rendered: Rendered,
         (id, written): (Uuid, Timestamp),
     ) -> Result<Self, DeliveryFault> {
-        let recipient: Mailbox = to
-            .parse()
-            .map_err(|error| DeliveryFault::permanent(&format!("the recipient is no address: {error}")))?;
+        let recipient: Mailbox = to.parse().map_err(|error| {
+            DeliveryFault::permanent(&format!("the recipient is no address: {error}"))
+        })?;
         let domain = letterhead.from.email.domain();
         let mut builder = Message::builder()
             .from(letterhead.from.clone())

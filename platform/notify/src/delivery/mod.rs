@@ -32,7 +32,7 @@ struct Open {
 
 enum Way {
     File(FileDelivery),
-    Smtp(SmtpDelivery),
+    Smtp(Box<SmtpDelivery>),
 }
 
 /// A mail that left, or why it did not; with the subject when it could be rendered.
@@ -69,7 +69,12 @@ impl Office {
     ///
     /// # Errors
     /// When the office cannot be opened; what goes wrong with the mail itself is in [`Sent`].
-    pub(crate) async fn send(&self, id: Uuid, mail: &Mail, now: Timestamp) -> Result<Sent, Failure> {
+    pub(crate) async fn send(
+        &self,
+        id: Uuid,
+        mail: &Mail,
+        now: Timestamp,
+    ) -> Result<Sent, Failure> {
         let open = self.opened().await?;
         let rendered = match open.templates.render(mail) {
             Ok(rendered) => rendered,
@@ -101,7 +106,7 @@ impl Open {
         let letterhead = Letterhead::new(config)?;
         let way = match config.delivery {
             Delivery::File => Way::File(FileDelivery::new(&config.directory)),
-            Delivery::Smtp => Way::Smtp(SmtpDelivery::new(&config.smtp)?),
+            Delivery::Smtp => Way::Smtp(Box::new(SmtpDelivery::new(&config.smtp)?)),
         };
         Ok(Self { templates, letterhead, way })
     }

@@ -2,11 +2,17 @@
 //!
 //! A 4xx answer, a server that is away, a slow one and a refused login can be over soon: the job tries
 //! again. Any other 5xx answer is about this mail and ends it.
+//!
+//! A delivery that does not end leaves its connection between two answers, where the next mail would
+//! take the late answer for its own. Such a delivery takes the whole pool with it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
-use lettre::transport::smtp::{Error, PoolConfig};
+use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error, PoolConfig};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use troupe_kernel::Failure;
 
@@ -17,9 +23,13 @@ use crate::error::DeliveryFault;
 /// Answers to a login (RFC 4954, 6): the configuration is wrong, not the mail.
 const LOGIN_ANSWERS: [&str; 5] = ["454", "530", "534", "535", "538"];
 
+type Pool = AsyncSmtpTransport<Tokio1Executor>;
+
 /// Hands mails to an SMTP server.
 pub(super) struct SmtpDelivery {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    builder: AsyncSmtpTransportBuilder,
+    pool: Mutex<Pool>,
+    timeout: Duration,
 }
 
 impl SmtpDelivery {
@@ -33,7 +43,7 @@ impl SmtpDelivery {
             Encryption::Starttls => Tls::Required(parameters(config)?),
             Encryption::Tls => Tls::Wrapper(parameters(config)?),
         };
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.host)
+        let mut builder = Pool::builder_dangerous(&config.host)
             .port(config.effective_port())
             .tls(tls)
             .timeout(Some(config.timeout))
@@ -45,13 +55,38 @@ impl SmtpDelivery {
             let password = config.password.expose().to_owned();
             builder = builder.credentials(Credentials::new(config.username.clone(), password));
         }
-        Ok(Self { transport: builder.build() })
+        let pool = Mutex::new(builder.clone().build());
+        Ok(Self { builder, pool, timeout: config.timeout })
     }
 
     /// Hands a mail over; done when the server has taken it.
     pub(super) async fn deliver(&self, letter: Letter) -> Result<(), DeliveryFault> {
-        let sent = self.transport.send(letter.message).await;
-        sent.map(|_| ()).map_err(|error| fault_of(&error))
+        let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut turn = Turn { delivery: self, ended: false };
+        // The library bounds the connect only, not the wait for an answer.
+        let sent = tokio::time::timeout(self.timeout, pool.send(letter.message)).await;
+        match sent {
+            Err(_) => Err(DeliveryFault::transient("the mail server took too long to answer")),
+            Ok(sent) => {
+                turn.ended = true;
+                sent.map(|_| ()).map_err(|error| fault_of(&error))
+            }
+        }
+    }
+}
+
+/// A delivery under way; when it is dropped before its end, the pool is replaced.
+struct Turn<'a> {
+    delivery: &'a SmtpDelivery,
+    ended: bool,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let fresh = self.delivery.builder.clone().build();
+            *self.delivery.pool.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        }
     }
 }
 

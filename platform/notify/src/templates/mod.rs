@@ -110,9 +110,9 @@ impl TemplateSet {
 
     /// Names and languages of all templates.
     pub fn names(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.names
-            .iter()
-            .flat_map(|(name, locales)| locales.iter().map(move |each| (name.as_str(), each.as_str())))
+        self.names.iter().flat_map(|(name, locales)| {
+            locales.iter().map(move |each| (name.as_str(), each.as_str()))
+        })
     }
 
     /// Renders a mail in its language, or in the nearest one there is.

@@ -26,7 +26,9 @@ fn sample(name: &str) -> Value {
         "identity.verify_email" | "identity.email_change" => {
             json!({"display_name": "Ada", "email": "ada@example.org", "link": link, "expires_at": time})
         }
-        "identity.email_change_notice" => json!({"display_name": "Ada", "email": "new@example.org"}),
+        "identity.email_change_notice" => {
+            json!({"display_name": "Ada", "email": "new@example.org"})
+        }
         "identity.invitation" => json!({
             "email": "ada@example.org", "organisation": "Acme & Sons", "inviter": "Bob <b>",
             "role": "editor", "link": link, "expires_at": time,
@@ -74,7 +76,10 @@ fn a_missing_variable_is_an_error_in_every_template() {
             let mut mail = mail(name, locale);
             mail.data.as_object_mut().unwrap().remove(missing);
             let fault = set.render(&mail).expect_err(missing);
-            assert!(matches!(fault, TemplateFault::Render { .. }), "{name} without {missing}: {fault}");
+            assert!(
+                matches!(fault, TemplateFault::Render { .. }),
+                "{name} without {missing}: {fault}"
+            );
         }
     }
 }
@@ -114,7 +119,9 @@ fn a_value_with_a_line_break_stays_in_the_subject_line() {
 #[test]
 fn a_language_falls_back_to_the_nearest_one() {
     let set = builtin();
-    for (wanted, expected) in [("de", "de"), ("de-AT", "de"), ("DE", "de"), ("fr", "en"), ("", "en")] {
+    for (wanted, expected) in
+        [("de", "de"), ("de-AT", "de"), ("DE", "de"), ("fr", "en"), ("", "en")]
+    {
         let rendered = set.render(&mail("identity.verify_email", wanted)).unwrap();
         assert_eq!(rendered.locale, expected, "{wanted}");
     }
@@ -136,7 +143,8 @@ struct Directory(PathBuf);
 
 impl Directory {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("troupe-notify-{name}-{}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("troupe-notify-{name}-{}", std::process::id()));
         std::fs::create_dir_all(path.join("en")).unwrap();
         Self(path)
     }
@@ -155,12 +163,16 @@ impl Drop for Directory {
 #[test]
 fn a_directory_overrides_what_it_holds_and_leaves_the_rest() {
     let directory = Directory::new("overlay");
-    directory.write("en/identity.verify_email.txt", "Subject: Hi {{ display_name }}\n\nGo {{ link }}\n");
+    directory
+        .write("en/identity.verify_email.txt", "Subject: Hi {{ display_name }}\n\nGo {{ link }}\n");
     directory.write("layout.html", "<html>{% block content %}{% endblock %}!</html>");
     let mut set = builtin();
     set.overlay(&directory.0).unwrap();
     let rendered = set.render(&mail("identity.verify_email", "en")).unwrap();
-    assert_eq!((rendered.subject.as_str(), rendered.text.as_str()), ("Hi Ada", "Go https://troupe.example/x/Zm9v?a=1&b=2"));
+    assert_eq!(
+        (rendered.subject.as_str(), rendered.text.as_str()),
+        ("Hi Ada", "Go https://troupe.example/x/Zm9v?a=1&b=2")
+    );
     assert!(rendered.html.ends_with("!</html>") && rendered.html.contains("Confirm the address"));
     assert!(set.render(&mail("auth.password_reset", "de")).unwrap().text.contains("Guten Tag"));
 }
@@ -176,7 +188,10 @@ fn a_faulty_directory_says_which_file_is_wrong() {
     assert!(matches!(fault, TemplateFault::Incomplete { part: "html", .. }), "{fault}");
     directory.write("en/own.greeting.html", "{{ oops");
     let fault = builtin().overlay(&directory.0).unwrap_err();
-    assert!(fault.to_string().starts_with("the template en/own.greeting.html is faulty"), "{fault}");
+    assert!(
+        fault.to_string().starts_with("the template en/own.greeting.html is faulty"),
+        "{fault}"
+    );
     let fault = builtin().overlay(&directory.0.join("gone")).unwrap_err();
     assert!(matches!(fault, TemplateFault::Directory { .. }), "{fault}");
 }
