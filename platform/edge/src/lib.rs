@@ -110,7 +110,7 @@ impl Edge {
             cors: crate::http::cors::Cors::new(config.cors.clone()),
             proxies: config.trusted_proxies.clone(),
             hsts: HeaderValue::from_str(&config.hsts).ok().filter(|value| !value.is_empty()),
-            bodies: BodyBudget::new(config.bodies_bytes_max),
+            bodies: BodyBudget::new(config.bodies_bytes_max, &table),
             draining: AtomicBool::new(false),
             clock: parts.clock,
             table,

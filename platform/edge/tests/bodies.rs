@@ -167,10 +167,10 @@ async fn bodies_share_a_budget_and_give_it_back() {
     setup.config.bodies_bytes_max = 32 * 1024;
     let node = setup.start().await;
     let mut waiting = node.client().await;
-    waiting
-        .write(b"POST /v1/acts/describe HTTP/1.1\r\nhost: a\r\ncontent-length: 16384\r\n\r\n1")
-        .await
-        .unwrap();
+    let mut most =
+        b"POST /v1/acts/describe HTTP/1.1\r\nhost: a\r\ncontent-length: 16384\r\n\r\n".to_vec();
+    most.resize(most.len() + 16_383, b'1');
+    waiting.write(&most).await.unwrap();
     let large = || ask("PUT", "/v1/blobs/k").body(vec![7; 20_000]);
     let refused = answer_with(&node, large, 503).await;
     assert_eq!((refused.status, refused.problem().as_str()), (503, "edge.bodies.full"));
@@ -178,6 +178,33 @@ async fn bodies_share_a_budget_and_give_it_back() {
     assert_eq!(node.send(ask("PUT", "/v1/blobs/k").body(vec![7; 9000])).await.status, 200);
     drop(waiting);
     answer_with(&node, large, 200).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn slow_bodies_of_a_great_declared_length_keep_nobody_out() {
+    let mut setup = Setup::new(false);
+    setup.config.body_bytes_max = 10 << 20;
+    let node = setup.start().await;
+    let mut slow = Vec::new();
+    for length in
+        ["content-length: 10485760\r\n\r\n1", "transfer-encoding: chunked\r\n\r\n1\r\n1\r\n"]
+            .iter()
+            .cycle()
+            .take(40)
+    {
+        let mut client = node.client().await;
+        let text = format!("POST /v1/acts/describe HTTP/1.1\r\nhost: a\r\n{length}");
+        client.write(text.as_bytes()).await.unwrap();
+        slow.push(client);
+    }
+    // The edge has read what the slow ones sent before it.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let sign_in = json!({"email": "ann@example.test", "password": "x".repeat(500)});
+    assert_eq!(node.send(post("/v1/acts/describe", &sign_in)).await.status, 200);
+    let long = node.send(ask("PUT", "/v1/blobs/k").body(vec![7; 60_000])).await;
+    assert_eq!(long.status, 200);
+    drop(slow);
     node.stop().await;
 }
 
