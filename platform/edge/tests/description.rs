@@ -13,7 +13,7 @@ async fn the_description_lists_every_route_with_its_types() {
     assert_eq!(answer.header("content-type"), Some("application/json"));
     let document = answer.json();
     assert_eq!(document["openapi"], "3.1.0");
-    assert_eq!(document["paths"].as_object().unwrap().len(), 7);
+    assert_eq!(document["paths"].as_object().unwrap().len(), 8);
     let get_note = &document["paths"]["/v1/notes/{id}"]["get"];
     assert_eq!(get_note["summary"], "One note");
     assert_eq!(get_note["x-permission"], READ);

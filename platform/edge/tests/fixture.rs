@@ -201,6 +201,11 @@ pub fn routes(notes: &ServiceRef<NotesMessage>) -> Vec<Route> {
             |request| Ok(Act { how: request.parameter("how")? }),
             |answer| Ok(HttpResponse::ok(&answer)),
         ),
+        act("/v1/letters/{token}/open").ask(
+            notes,
+            |_| Ok(Act { how: "describe".to_owned() }),
+            |answer| Ok(HttpResponse::ok(&answer)),
+        ),
         act("/v1/respond-panic").ask(
             notes,
             |_| Ok(Act { how: "describe".to_owned() }),

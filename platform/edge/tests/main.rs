@@ -9,6 +9,7 @@ mod description;
 mod fixture;
 mod identity;
 mod limits;
+mod logs;
 mod overload;
 mod parsers;
 mod pipeline;

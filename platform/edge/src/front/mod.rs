@@ -76,7 +76,7 @@ impl Front {
         let (parts, body) = request.into_parts();
         let exchange = self.exchange(&parts);
         let method = parts.method.clone();
-        let path = parts.uri.path().to_owned();
+        let path = spot.loggable(parts.uri.path());
         let asked = finish::asked(&parts.headers);
         let answering = self.answer(&spot, &exchange, parts, body);
         let caught = std::panic::AssertUnwindSafe(answering).catch_unwind().await;

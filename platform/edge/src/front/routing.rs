@@ -27,6 +27,7 @@ pub(crate) enum Spot {
 /// A path with the methods that it has.
 pub(crate) struct PathEntry {
     methods: Vec<(Method, u32)>,
+    template: String,
     /// The value of `Allow`.
     pub(crate) allow: String,
 }
@@ -37,6 +38,28 @@ impl PathEntry {
         let wanted = if *method == Method::HEAD { &Method::GET } else { method };
         self.methods.iter().find_map(|(known, number)| (known == wanted).then_some(*number))
     }
+}
+
+/// Whoever has the value of this parameter may do what it is good for.
+const SECRET: &str = "{token}";
+
+impl Spot {
+    /// A path as it may be logged: with what is secret in it as the template has it.
+    pub(crate) fn loggable(&self, path: &str) -> String {
+        match self {
+            Self::Path(entry) if entry.template.contains(SECRET) => masked(path, &entry.template),
+            _ => path.to_owned(),
+        }
+    }
+}
+
+fn masked(path: &str, template: &str) -> String {
+    let mut pattern = template.split('/');
+    let segments = path.split('/').map(|segment| match pattern.next() {
+        Some(SECRET) => SECRET,
+        _ => segment,
+    });
+    segments.collect::<Vec<_>>().join("/")
 }
 
 /// The router over all paths.
@@ -56,7 +79,7 @@ pub(crate) fn router(front: &Arc<Front>) -> Result<Router, Vec<InitFault>> {
     }
     for (path, methods) in paths {
         let allow = allow(&methods);
-        let spot = Spot::Path(Arc::new(PathEntry { methods, allow }));
+        let spot = Spot::Path(Arc::new(PathEntry { methods, template: path.to_owned(), allow }));
         // axum panics on a conflict; here it is one fault among others.
         let before = router.clone();
         match catch_unwind(AssertUnwindSafe(|| with_path(before, front, path, &spot))) {
@@ -87,4 +110,19 @@ fn allow(methods: &[(Method, u32)]) -> String {
     names.push("OPTIONS");
     names.sort_unstable();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::masked;
+
+    #[test]
+    fn only_the_token_of_a_path_is_masked() {
+        for (path, template, logged) in [
+            ("/v1/invitations/s3cret", "/v1/invitations/{token}", "/v1/invitations/{token}"),
+            ("/v1/a/7/s%2Fx/accept", "/v1/a/{id}/{token}/accept", "/v1/a/7/{token}/accept"),
+        ] {
+            assert_eq!(masked(path, template), logged);
+        }
+    }
 }
