@@ -125,3 +125,26 @@ async fn metrics_are_for_this_machine_unless_opened() {
     assert_eq!((far.status, far.problem().as_str()), (404, "edge.metrics.closed"));
     node.stop().await;
 }
+
+#[tokio::test]
+async fn metrics_are_not_for_those_whom_a_proxy_on_this_machine_brings() {
+    for trusted in [&[][..], &["127.0.0.0/8"]] {
+        let mut setup = Setup::new(false);
+        setup.config.trusted_proxies =
+            trusted.iter().map(|network| network.parse().unwrap()).collect();
+        let node = setup.start().await;
+        assert_eq!(node.send(get("/metrics")).await.status, 200);
+        for (name, value) in [
+            ("x-forwarded-for", "9.9.9.9"),
+            ("x-forwarded-for", "127.0.0.1"),
+            ("x-forwarded-for", "9.9.9.9:4711"),
+            ("forwarded", "for=9.9.9.9"),
+            ("x-real-ip", "9.9.9.9"),
+        ] {
+            let answer = node.send(get("/metrics").header(name, value)).await;
+            assert_eq!(answer.status, 404, "{name}: {value} {trusted:?}");
+            assert_eq!(answer.problem(), "edge.metrics.closed");
+        }
+        node.stop().await;
+    }
+}

@@ -62,6 +62,8 @@ pub(crate) struct Exchange {
     /// The trace and our own span in it.
     pub(crate) trace: TraceParent,
     pub(crate) caller: IpAddr,
+    /// A proxy passed it on, trusted or not.
+    pub(crate) relayed: bool,
     pub(crate) began: Moment,
 }
 
@@ -108,6 +110,7 @@ impl Front {
             request,
             trace,
             caller: forwarded::caller(peer, &parts.headers, &self.proxies),
+            relayed: forwarded::is_relayed(&parts.headers),
             began: Moment::now(),
         }
     }

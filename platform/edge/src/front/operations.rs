@@ -111,7 +111,8 @@ impl Operations {
     fn metrics(&self, exchange: &Exchange) -> HttpResponse {
         let allowed = match self.metrics_access {
             MetricsAccess::Open => true,
-            MetricsAccess::Local => exchange.caller.is_loopback(),
+            // Behind a proxy on this machine everybody may seem to be on it.
+            MetricsAccess::Local => exchange.caller.is_loopback() && !exchange.relayed,
             MetricsAccess::Off => false,
         };
         if !allowed {

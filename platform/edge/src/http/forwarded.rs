@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
+use std::sync::Once;
 
 use http::HeaderMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -77,12 +78,35 @@ impl<'de> Deserialize<'de> for Network {
     }
 }
 
+/// Fields that proxies add.
+const RELAYED: [&str; 5] =
+    ["x-forwarded-for", "forwarded", "via", "x-real-ip", "x-forwarded-proto"];
+
+/// A proxy that nobody trusts is reported once.
+static UNTRUSTED: Once = Once::new();
+
+/// Whether a proxy passed the request on. Whoever asks directly may claim so; nobody can hide it
+/// but the proxy itself.
+#[must_use]
+pub fn is_relayed(headers: &HeaderMap) -> bool {
+    RELAYED.iter().any(|name| headers.contains_key(*name))
+}
+
 /// The address of the caller: the peer's own, or what trusted proxies say of it.
 #[must_use]
 pub fn caller(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpAddr {
     let peer = peer.to_canonical();
     let is_proxy = |address: IpAddr| proxies.iter().any(|network| network.contains(address));
     if proxies.is_empty() || !is_proxy(peer) {
+        if peer.is_loopback() && headers.contains_key("x-forwarded-for") {
+            UNTRUSTED.call_once(|| {
+                tracing::warn!(
+                    %peer,
+                    "a proxy on this machine is not trusted: all its callers count as one address; \
+                     set edge.trusted_proxies to its address"
+                );
+            });
+        }
         return peer;
     }
     let mut nearest = peer;
