@@ -184,3 +184,25 @@ fn busy() -> Failure {
     )
     .retry_after(Duration::from_secs(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flight(key: &'static str) -> Flight<&'static str> {
+        Flight { key, waiting: Vec::new(), attempts: 1, revision: 0, began: Moment::now() }
+    }
+
+    #[test]
+    fn a_report_for_an_earlier_incarnation_lands_nothing() {
+        let mut before = Flights::new();
+        let left_in_the_mailbox = before.begin(flight("ann"));
+        drop(before);
+        // No restart takes less.
+        std::thread::sleep(Duration::from_millis(1));
+        let mut after = Flights::new();
+        let own = after.begin(flight("bob"));
+        assert!(after.land(left_in_the_mailbox).is_none(), "ann's result is not bob's");
+        assert_eq!(after.land(own).map(|flight| flight.key), Some("bob"));
+    }
+}
