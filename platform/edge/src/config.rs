@@ -108,7 +108,8 @@ impl Default for RateConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TokenCacheConfig {
-    /// How long a verified token is believed without asking again; at most a minute.
+    /// How long a verified token and its permissions are believed without asking again; at most a
+    /// minute. Changes that this node makes are known at once; this bounds what is done beside it.
     #[serde(with = "units::duration")]
     pub ttl: Duration,
     /// The most tokens that are remembered.

@@ -1,8 +1,8 @@
 //! The authorization gate: gives a principal its compiled permissions and checks the route's bit.
 //!
 //! Permissions are cached per subject and tenant until the authorization service says that they
-//! changed, and at most a minute. What is not cached is resolved beside the mailbox; requests of
-//! the same subject wait together. A resolution that a change overtook is done again.
+//! changed, and at most `edge.tokens.ttl`. What is not cached is resolved beside the mailbox;
+//! requests of the same subject wait together. A resolution that a change overtook is done again.
 //!
 //! Mailbox: `edge.mailbox`. Restart: permanent. A crash loses the cache, which fills again, and
 //! fails the requests that wait for a resolution.
@@ -23,8 +23,6 @@ use super::rate::RateMessage;
 use crate::table::{Required, Table};
 
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// However long nothing is said to have changed, it is asked again after this.
-const TTL: Duration = Duration::from_secs(60);
 const ATTEMPTS_MAX: u8 = 3;
 const RECENT_MAX: usize = 1024;
 
@@ -92,6 +90,8 @@ pub(crate) struct AuthzParts {
     pub(crate) table: Arc<Table>,
     pub(crate) next: Stage<RateMessage>,
     pub(crate) entries_max: usize,
+    /// However long nothing is said to have changed, it is asked again after this.
+    pub(crate) ttl: Duration,
 }
 
 pub(crate) struct AuthzGate {
@@ -122,7 +122,7 @@ impl AuthzGate {
         };
         let key = (principal.subject, principal.tenant);
         if let Some(known) = self.known.get_mut(&key) {
-            if Moment::now().since(known.since) < TTL {
+            if Moment::now().since(known.since) < self.parts.ttl {
                 let principal = known.equip(&principal);
                 check(&self.parts.table, &passage, &principal)?;
                 ctx.scope_mut().origin_mut().principal = Some(principal);
@@ -230,8 +230,8 @@ impl AuthzGate {
     }
 
     fn tidy(&mut self) {
-        let now = Moment::now();
-        self.known.retain(|_, known| now.since(known.since) < TTL);
+        let (now, ttl) = (Moment::now(), self.parts.ttl);
+        self.known.retain(|_, known| now.since(known.since) < ttl);
         self.flights.sweep(now);
     }
 }

@@ -63,12 +63,14 @@ pub(crate) fn build(needs: &GateNeeds<'_>) -> (Stage<RateMessage>, ChildSpec) {
         let authorizer = needs.authorizer.clone();
         let table = (*table).clone();
         let next = principal.clone();
+        let ttl = config.tokens.ttl;
         move || {
             authz::AuthzGate::new(authz::AuthzParts {
                 authorizer: authorizer.clone(),
                 table: table.clone(),
                 next: next.clone(),
                 entries_max,
+                ttl,
             })
         }
     });
