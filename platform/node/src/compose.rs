@@ -26,7 +26,7 @@ use troupe_kernel::ports::{BlobStore, Cache};
 use troupe_notify::NotifyModule;
 use troupe_telemetry::{Telemetry, TelemetryConfig};
 
-use crate::config::{Config, refuse, unknown_sections};
+use crate::config::{Config, refuse};
 use crate::failure::{Exit, Stop};
 use crate::node_config::{NodeConfig, Wire};
 
@@ -65,7 +65,7 @@ fn modules(db: &Db) -> Vec<Box<dyn Module>> {
 
 /// Opens the data and initialises every module.
 ///
-/// Faults of all modules and sections are reported together.
+/// The sections were checked before; faults of all modules are reported together.
 pub async fn compose(config: Config) -> Result<Composed, Stop> {
     let Config { tree, data } = config;
     let node: NodeConfig = section(&tree)?;
@@ -83,17 +83,7 @@ pub async fn compose(config: Config) -> Result<Composed, Stop> {
     let mut around = Surroundings::new(system.clone(), clock.clone()).config(tree);
     let blobs_health = provide_stores(&mut around, &data)?;
     let modules = Modules::validate(modules(&db)).map_err(|faults| refuse(&faults))?;
-    let initialised = modules.initialise(&mut around);
-    let unknown = unknown_sections(&around.config);
-    let mut loaded = match initialised {
-        Ok(loaded) if unknown.is_empty() => loaded,
-        Ok(_) => return Err(refuse(&unknown)),
-        Err(faults) => {
-            let all = faults.iter().map(ToString::to_string);
-            let all: Vec<_> = all.chain(unknown.iter().map(ToString::to_string)).collect();
-            return Err(refuse(&all));
-        }
-    };
+    let mut loaded = modules.initialise(&mut around).map_err(|faults| refuse(&faults))?;
     let mut assembly = loaded.take_assembly();
     assembly.health.push(blobs_health);
     let plan = Plan::merge(&[&assembly.migrations])
@@ -193,7 +183,13 @@ pub fn lock_data(data: &Path) -> Result<File, Stop> {
 
 async fn open_database(tree: &ConfigTree) -> Result<Db, Stop> {
     let config: DatabaseConfig = section(tree)?;
-    Db::open(&config).await.map_err(data_stop)
+    Db::open(&config).await.map_err(|error| match &error {
+        DbError::Unreachable { .. } => Stop::new(
+            Exit::Data,
+            format!("{error}; start {}, or mend database.url", config.place()),
+        ),
+        _ => data_stop(error),
+    })
 }
 
 /// The stores that modules reach through ports of the kernel.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use toml::{Table, Value};
-use troupe_kernel::config::{ConfigFault, ConfigTree, Layers, Reference};
+use troupe_kernel::config::{ConfigTree, Layers, Reference};
 
 use crate::cli::NodeArgs;
 use crate::failure::{Exit, Stop};
@@ -80,7 +80,13 @@ fn read_file(args: &NodeArgs) -> Result<Option<(String, String)>, Stop> {
         return Ok(None);
     }
     let text = read_bounded(&path).map_err(|error| {
-        Stop::new(Exit::Configuration, format!("{} cannot be read: {error:#}", path.display()))
+        Stop::new(
+            Exit::Configuration,
+            format!(
+                "the configuration file {} cannot be read: {error:#}; name another with --config",
+                path.display()
+            ),
+        )
     })?;
     Ok(Some((path.display().to_string(), text)))
 }
@@ -101,11 +107,6 @@ fn resolve(reference: &Reference) -> Result<String, String> {
         Reference::Variable(name) => std::env::var(name)
             .map_err(|_| format!("the variable {name} is not set, or is not UTF-8 text")),
     }
-}
-
-/// The faults of sections that nobody reads.
-pub fn unknown_sections(tree: &ConfigTree) -> Vec<ConfigFault> {
-    tree.unclaimed()
 }
 
 #[cfg(test)]

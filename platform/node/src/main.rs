@@ -8,6 +8,7 @@ mod config;
 mod failure;
 mod node_config;
 mod render;
+mod sections;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::Blog(command) => commands::blog::run(&command),
         command => {
             let config = config::load(&cli.node)?;
+            sections::check(&config.tree)?;
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()

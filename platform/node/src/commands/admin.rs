@@ -61,7 +61,9 @@ async fn grant(
     let user = identity
         .ask(&scope, FindUserByEmail { email: email.to_owned() })
         .await?
-        .ok_or_else(|| Stop::new(Exit::Failed, format!("nobody has the address {email}")))?;
+        .ok_or_else(|| Stop::new(Exit::Failed, format!(
+            "nobody has the address {email}; make the account with `troupe admin create-user`"
+        )))?;
     let tenant = match organisation {
         None => None,
         Some(slug) => {

@@ -13,6 +13,9 @@ use crate::failure::{Exit, Stop};
 use crate::node_config::NodeConfig;
 use crate::print;
 
+/// How a secret that is set is written.
+const MASKED: &str = "= \"***\"";
+
 pub async fn run(config: Config, command: &ConfigCommand) -> Result<(), Stop> {
     let composed = compose::compose(config).await?;
     match command {
@@ -27,10 +30,23 @@ pub async fn run(config: Config, command: &ConfigCommand) -> Result<(), Stop> {
             add(&mut table, config.section::<EdgeConfig>())?;
             let text = toml::to_string(&table)
                 .map_err(|error| Stop::new(Exit::Failed, error.to_string()))?;
-            print(&text);
+            print(&with_secrets_as_comments(&text));
         }
     }
     Ok(())
+}
+
+/// What is printed can be used as a configuration file: a mask is no value.
+fn with_secrets_as_comments(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for line in text.lines() {
+        if line.ends_with(MASKED) {
+            shown.push_str("# ");
+        }
+        shown.push_str(line);
+        shown.push('\n');
+    }
+    shown
 }
 
 /// Adds a section that no module reads.

@@ -1,0 +1,54 @@
+//! Checks the whole configuration before anything is opened, so that its faults come all at once.
+//!
+//! It knows every section of the product. One that is missing here would be called unknown only
+//! together with other faults; the test of `config print` keeps the list complete.
+
+use troupe_audit::AuditConfig;
+use troupe_auth::AuthConfig;
+use troupe_authz::AuthzConfig;
+use troupe_blobs::BlobsConfig;
+use troupe_blog::config::BlogConfig;
+use troupe_cache::CacheConfig;
+use troupe_console::ConsoleConfig;
+use troupe_database::DatabaseConfig;
+use troupe_edge::EdgeConfig;
+use troupe_events::EventsConfig;
+use troupe_identity::IdentityConfig;
+use troupe_jobs::JobsConfig;
+use troupe_kernel::config::{ConfigFault, ConfigSection, ConfigTree};
+use troupe_notify::NotifyConfig;
+use troupe_telemetry::TelemetryConfig;
+
+use crate::config::refuse;
+use crate::failure::Stop;
+use crate::node_config::NodeConfig;
+
+/// Every fault of every section, and every section that nobody knows.
+pub fn check(tree: &ConfigTree) -> Result<(), Stop> {
+    let mut faults = Vec::new();
+    for read in [
+        faults_of::<NodeConfig>,
+        faults_of::<TelemetryConfig>,
+        faults_of::<EdgeConfig>,
+        faults_of::<DatabaseConfig>,
+        faults_of::<CacheConfig>,
+        faults_of::<BlobsConfig>,
+        faults_of::<EventsConfig>,
+        faults_of::<JobsConfig>,
+        faults_of::<AuditConfig>,
+        faults_of::<AuthzConfig>,
+        faults_of::<IdentityConfig>,
+        faults_of::<AuthConfig>,
+        faults_of::<NotifyConfig>,
+        faults_of::<ConsoleConfig>,
+        faults_of::<BlogConfig>,
+    ] {
+        faults.extend(read(tree));
+    }
+    faults.extend(tree.unclaimed());
+    if faults.is_empty() { Ok(()) } else { Err(refuse(&faults)) }
+}
+
+fn faults_of<T: ConfigSection>(tree: &ConfigTree) -> Vec<ConfigFault> {
+    tree.section::<T>().err().unwrap_or_default()
+}
