@@ -1,1 +1,15 @@
-//! The binary as its users run it.
+//! The binary as its users run it: real processes, real requests, a data directory of their own.
+//!
+//! `TROUPE_NODE__WIRE=always` (or `TROUPE_WIRE`, which the whole workspace understands) runs every
+//! node of these tests with its messages encoded.
+
+mod bad_input;
+mod bad_requests;
+mod cli;
+mod crash;
+mod data;
+mod load;
+mod node;
+mod people;
+mod routes;
+mod web;
