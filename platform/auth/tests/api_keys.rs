@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use troupe_actors::{FailureKind, PrincipalKind};
 use troupe_auth::messages::{
-    CreateApiKey, CreatedApiKey, EndUser, GetApiKey, ListApiKeys, RenameApiKey, RevokeApiKey,
-    Tokens,
+    CreateApiKey, CreatedApiKey, EndTenant, EndUser, GetApiKey, ListApiKeys, RenameApiKey,
+    RevokeApiKey, Tokens,
 };
 use troupe_kernel::Secret;
 use troupe_kernel::error::Failure;
@@ -129,6 +129,8 @@ async fn a_revoked_an_expired_and_a_forged_key_are_refused_alike() {
         assert_eq!(code(house.check(&made.secret).await), "auth.api_key.refused");
         let again = house.auth.api_keys.ask(&scope(), revoke).await;
         assert_eq!(code(again), "auth.api_key.not_found");
+        let told = forgotten_session(&house.gate).await;
+        assert_eq!(told, made.key.id.uuid(), "the caches are told again");
         let ends = house.now().plus(Duration::from_secs(30));
         let short = CreateApiKey { expires_at: Some(ends), ..asked(&tokens, &[POST_READ]) };
         let short = create(house, &tokens, short).await.expect("made");
@@ -199,6 +201,23 @@ async fn the_keys_of_a_barred_user_end_with_their_sessions() {
         let made = create(house, &tokens, asked(&tokens, &[POST_READ])).await.expect("made");
         let end = EndUser { user: tokens.user, erase: false };
         house.auth.sessions.ask(&scope(), end).await.expect("ended");
+        assert_eq!(code(house.check(&made.secret).await), "auth.api_key.refused");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_end_of_an_organisation_is_told_to_the_caches_again_when_it_is_tried_again() {
+    with_house(async |house: &House| {
+        let tokens = member(house).await;
+        let made = create(house, &tokens, asked(&tokens, &[POST_READ])).await.expect("made");
+        let end = EndTenant { organisation: made.key.organisation };
+        for _ in 0..2 {
+            house.auth.sessions.ask(&scope(), end.clone()).await.expect("ended");
+            assert_eq!(forgotten_session(&house.gate).await, tokens.session.uuid());
+            assert_eq!(forgotten_session(&house.gate).await, made.key.id.uuid());
+            house.clock.advance(Duration::from_secs(60));
+        }
         assert_eq!(code(house.check(&made.secret).await), "auth.api_key.refused");
     })
     .await;

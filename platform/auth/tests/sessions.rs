@@ -255,7 +255,11 @@ async fn who_leaves_an_organisation_and_who_is_in_a_closed_one_lose_the_sessions
         assert_eq!(code(house.check(&tokens.access_token).await), "auth.session.ended");
         let back = house.session().await;
         house.auth.sessions.ask(&scope(), EndTenant { organisation }).await.expect("ended");
-        assert_eq!(forgotten_session(&house.gate).await, back.session.uuid());
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            told.push(forgotten_session(&house.gate).await);
+        }
+        assert!(told.contains(&back.session.uuid()), "beside what ended a moment ago: {told:?}");
         assert_eq!(code(house.check(&back.access_token).await), "auth.session.ended");
         assert!(house.check(&elsewhere.access_token).await.is_ok());
     })

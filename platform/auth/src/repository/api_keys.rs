@@ -179,6 +179,37 @@ pub async fn revoke(
     Ok(changed == 1)
 }
 
+/// Whether an organisation has or had a key.
+///
+/// # Errors
+/// Those of the database.
+pub async fn is_known(conn: &mut DbConn, tenant: TenantId, id: ApiKeyId) -> DbResult<bool> {
+    let found = run!(conn, |c| dsl::auth_api_keys
+        .filter(dsl::id.eq(DbUuid::of(id)))
+        .filter(dsl::tenant_id.eq(DbUuid::of(tenant)))
+        .select(dsl::id)
+        .get_result::<DbUuid>(c))
+    .optional()?;
+    Ok(found.is_some())
+}
+
+/// The keys of an organisation that were revoked since a time.
+///
+/// # Errors
+/// Those of the database.
+pub async fn revoked_since(
+    conn: &mut DbConn,
+    tenant: TenantId,
+    since: Timestamp,
+) -> DbResult<Vec<ApiKeyId>> {
+    let ids = run!(conn, |c| dsl::auth_api_keys
+        .filter(dsl::tenant_id.eq(DbUuid::of(tenant)))
+        .filter(dsl::revoked_at.ge(DbTimestamp(since)).assume_not_null())
+        .select(dsl::id)
+        .get_results::<DbUuid>(c))?;
+    Ok(ids.into_iter().map(DbUuid::to).collect())
+}
+
 /// Revokes the keys of a user, of an organisation, or of a user in an organisation; answers which.
 ///
 /// # Errors

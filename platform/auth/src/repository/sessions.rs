@@ -245,6 +245,23 @@ pub async fn end_all(
     Ok(rows.into_iter().map(|(id, user)| (id.to(), user.to())).collect())
 }
 
+/// The sessions of an organisation that were ended since a time.
+///
+/// # Errors
+/// Those of the database.
+pub async fn ended_since(
+    conn: &mut DbConn,
+    tenant: TenantId,
+    since: Timestamp,
+) -> DbResult<Vec<SessionId>> {
+    let ids = run!(conn, |c| dsl::auth_sessions
+        .filter(dsl::tenant_id.eq(DbUuid::of(tenant)))
+        .filter(dsl::ended_at.ge(DbTimestamp(since)).assume_not_null())
+        .select(dsl::id)
+        .get_results::<DbUuid>(c))?;
+    Ok(ids.into_iter().map(DbUuid::to).collect())
+}
+
 /// Deletes sessions that ended or passed their time before `before`, with their refresh tokens;
 /// answers how many.
 ///

@@ -163,11 +163,15 @@ impl ApiKeys {
 
     async fn revoke(&self, request: &RevokeApiKey, scope: &Scope) -> Result<(), Failure> {
         let RevokeApiKey { organisation, id } = *request;
-        self.desk
+        let revoked = self
+            .desk
             .db
             .transaction(scope, async move |uow: &mut UnitOfWork| {
                 let now = uow.now();
                 if !api_keys::revoke(uow.conn(), organisation, id, now).await? {
+                    if api_keys::is_known(uow.conn(), organisation, id).await? {
+                        return Ok(false);
+                    }
                     return Err(error::api_key_not_found());
                 }
                 let by = uow.scope().subject().unwrap_or_default();
@@ -175,11 +179,13 @@ impl ApiKeys {
                 let event = Event::new(events::API_KEY_REVOKED, organisation, &event);
                 uow.event(event.tenant(organisation));
                 uow.audit(AuditRecord::new(uow.scope(), "auth.api_key.revoke", resource(id)));
-                Ok(())
+                Ok(true)
             })
             .await?;
+        // Also when it was revoked before: the caches may not all have heard of it then.
         let ended = RevokeSession { session: id.uuid() };
-        self.desk.invalidations.publish(scope, ended).await
+        self.desk.invalidations.publish(scope, ended).await?;
+        if revoked { Ok(()) } else { Err(error::api_key_not_found()) }
     }
 }
 

@@ -10,6 +10,7 @@ use troupe_kernel::invalidation::{RevokeSession as Forget, RevokeSubject};
 use uuid::Uuid;
 
 use super::Sessions;
+use crate::authenticator::API_KEY_KEPT;
 use crate::error;
 use crate::events::{self, SessionEvent};
 use crate::messages::{EndMembership, EndTenant, EndUser, Logout, LogoutEverywhere, RevokeSession};
@@ -123,7 +124,21 @@ impl Sessions {
     ) -> Result<(), Failure> {
         let organisation = request.organisation;
         let whose = Whose::Tenant(organisation);
-        let ended = self.end_in_tenant(whose, None, organisation, scope).await?;
+        self.end_in_tenant(whose, None, organisation, scope).await?;
+        // What ended before as well: this may be the second try after one that not every cache heard
+        // of. No cache keeps what ended longer ago than an access token lives.
+        let kept = self.desk.config.tokens.access.max(API_KEY_KEPT);
+        let since = self.desk.now().minus(kept);
+        let ended = self
+            .desk
+            .db
+            .read(async move |conn| {
+                let sessions = sessions::ended_since(conn, organisation, since).await?;
+                let keys = api_keys::revoked_since(conn, organisation, since).await?;
+                let keys = keys.into_iter().map(Uuid::from);
+                Ok(sessions.into_iter().map(SessionId::uuid).chain(keys).collect::<Vec<_>>())
+            })
+            .await?;
         self.forget(ended, scope).await
     }
 
