@@ -155,6 +155,7 @@ impl Built {
             db: desk.db.clone(),
             clock: desk.clock.clone(),
             keys: desk.keys.clone(),
+            invalidations: desk.invalidations.clone(),
         };
         let (keys, keys_child) = Keys::service(system, key_desk);
         let (sessions, sessions_child) = Sessions::pool(system, desk);

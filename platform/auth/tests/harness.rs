@@ -306,6 +306,7 @@ fn acknowledge(
     match message {
         InvalidationMessage::RevokeSession(request) => ctx.reply(request, ()),
         InvalidationMessage::RevokeSubject(request) => ctx.reply(request, ()),
+        InvalidationMessage::RevokeEverybody(request) => ctx.reply(request, ()),
         InvalidationMessage::PermissionsChanged(request) => ctx.reply(request, ()),
     }
 }

@@ -9,6 +9,7 @@ use troupe_auth::repository::signing_keys;
 use troupe_database::testing::TestDatabase;
 use troupe_database::{Dialect, UnitOfWork};
 use troupe_kernel::clock::ManualClock;
+use troupe_kernel::invalidation::InvalidationMessage;
 
 use crate::harness::{House, MEMBER, PASSWORD, code, scope, with_house};
 
@@ -68,6 +69,8 @@ async fn a_key_that_became_known_is_replaced_at_once() {
         let rotation = house.auth.keys.ask(&scope(), RotateKeys { now: true }).await;
         let rotation = rotation.expect("rotates");
         assert_eq!(rotation.deleted, 1);
+        let told = house.gate.expect().await;
+        assert!(matches!(told, InvalidationMessage::RevokeEverybody(_)), "{told:?}");
         let after = published(house).await;
         assert_ne!(before, after);
         house.clock.advance(Duration::from_secs(10));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::task::JoinSet;
 use troupe_actors::Scope;
+use troupe_kernel::invalidation::RevokeEverybody;
 use troupe_kernel::{PermissionsChanged, RevokeSession, RevokeSubject};
 
 use crate::client::{Client, get, post};
@@ -172,6 +173,26 @@ async fn a_revoked_session_is_refused_as_soon_as_the_revocation_is_acknowledged(
             assert_eq!(client.send(get("/v1/notes/1").token(&other)).await.status, 200);
             assert_eq!(node.authenticated(), verified + 1, "the other session is still cached");
         }
+        node.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_token_is_verified_anew_after_everybody_was_revoked() {
+    both(|wire| async move {
+        let node = Node::start(wire).await;
+        let mut client = node.client().await;
+        let (forged, good) = (node.sign_in("ann", &[READ]), node.sign_in("bob", &[READ]));
+        for token in [&forged, &good] {
+            assert_eq!(client.send(get("/v1/notes/1").token(token)).await.status, 200);
+        }
+        let verified = node.authenticated();
+        node.users.tokens.lock().unwrap().remove(&forged);
+        node.invalidations.publish(&scope(), RevokeEverybody).await.unwrap();
+        assert_eq!(client.send(get("/v1/notes/1").token(&forged)).await.status, 401);
+        assert_eq!(client.send(get("/v1/notes/1").token(&good)).await.status, 200);
+        assert_eq!(node.authenticated(), verified + 2);
         node.stop().await;
     })
     .await;

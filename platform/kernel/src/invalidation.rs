@@ -24,6 +24,10 @@ pub struct RevokeSubject {
     pub subject: Uuid,
 }
 
+/// Every token may be false, as when a signing key became known.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RevokeEverybody;
+
 /// What a subject may do has changed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PermissionsChanged {
@@ -38,6 +42,8 @@ troupe_actors::protocol! {
         RevokeSession => (),
         /// Forgets the tokens of a subject.
         RevokeSubject => (),
+        /// Forgets all tokens, so that each is verified anew.
+        RevokeEverybody => (),
         /// Forgets the permissions of a subject, or of all.
         PermissionsChanged => (),
     }

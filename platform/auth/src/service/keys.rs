@@ -14,6 +14,7 @@ use troupe_kernel::audit::AuditRecord;
 use troupe_kernel::clock::{SharedClock, Timestamp};
 use troupe_kernel::error::Failure;
 use troupe_kernel::event::Event;
+use troupe_kernel::invalidation::{Invalidations, RevokeEverybody};
 
 use super::key_file;
 use crate::config::AuthConfig;
@@ -39,6 +40,8 @@ pub struct KeyDesk {
     pub clock: SharedClock,
     /// Where the keys are put.
     pub keys: SharedKeys,
+    /// Told when no token is good any more.
+    pub invalidations: Invalidations,
 }
 
 /// The keeper of keys.
@@ -149,6 +152,10 @@ impl Keys {
             None => None,
         };
         self.read().await?;
+        if request.now {
+            // The caches took tokens that anybody may have made with the key that became known.
+            self.desk.invalidations.publish(scope, RevokeEverybody).await?;
+        }
         Ok(Rotation { published, deleted })
     }
 

@@ -61,6 +61,11 @@ impl Service for RevocationGate {
                 let reply = ctx.defer(revoke);
                 acknowledge(ctx, told, reply)
             }
+            InvalidationMessage::RevokeEverybody(revoke) => {
+                let told = forget(Revoked::Anybody);
+                let reply = ctx.defer(revoke);
+                acknowledge(ctx, told, reply)
+            }
             InvalidationMessage::PermissionsChanged(changed) => {
                 let subject = changed.subject;
                 let told = tell_all(&self.authz, &scope, &Changed { subject });
