@@ -48,9 +48,16 @@ async fn a_membership_and_a_grant_add_up() {
             .await
             .expect("granted");
         assert_eq!(house.held(subject, Some(tenant)).await, [EDIT, READ]);
-        report(house, subject, tenant, None, house.in_an_hour()).await;
-        // What was granted by name stays until it is revoked.
-        assert_eq!(house.held(subject, Some(tenant)).await, [EDIT, READ]);
+        let left = house.in_an_hour();
+        report(house, subject, tenant, None, left).await;
+        assert!(house.held(subject, Some(tenant)).await.is_empty(), "who left has nothing");
+        let back = left.plus(Duration::from_micros(1));
+        report(house, subject, tenant, Some("reader"), back).await;
+        assert_eq!(
+            house.held(subject, Some(tenant)).await,
+            [READ],
+            "what was granted before does not come back"
+        );
     })
     .await;
 }

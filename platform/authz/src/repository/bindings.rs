@@ -103,6 +103,24 @@ pub async fn delete_of(conn: &mut DbConn, subject: Uuid) -> DbResult<Vec<Binding
     .get_results(c))
 }
 
+/// Removes every binding of a subject in one tenant and answers them.
+///
+/// # Errors
+/// As the database says.
+pub async fn delete_in(
+    conn: &mut DbConn,
+    subject: Uuid,
+    tenant: TenantId,
+) -> DbResult<Vec<BindingRow>> {
+    run!(conn, |c| diesel::delete(
+        authz_bindings::table
+            .filter(authz_bindings::subject.eq(DbUuid(subject)))
+            .filter(authz_bindings::tenant.eq(DbUuid::of(tenant)))
+    )
+    .returning(BindingRow::as_returning())
+    .get_results(c))
+}
+
 /// A page of bindings in the order in which they were granted.
 ///
 /// # Errors

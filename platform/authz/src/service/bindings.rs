@@ -162,7 +162,8 @@ pub(super) async fn list(
 }
 
 /// Reports arrive twice, at once and as an event; the later change wins in any order, so it needs no
-/// memory of which it has seen.
+/// memory of which it has seen. Who leaves loses what was granted there besides: it would be theirs
+/// again, unseen, if they came back.
 pub(super) async fn set_member_role(
     setup: &RolesSetup,
     scope: &Scope,
@@ -174,10 +175,19 @@ pub(super) async fn set_member_role(
         role: command.role.clone(),
         changed_at: DbTimestamp(command.at),
     };
+    let (subject, tenant, leaves) = (command.subject, command.tenant, command.role.is_none());
     let changed = setup
         .db
         .transaction(scope, async move |uow: &mut UnitOfWork| {
-            Ok(memberships::set(uow.conn(), &row).await?)
+            let changed = memberships::set(uow.conn(), &row).await?;
+            if changed && leaves {
+                let scope = uow.scope().clone();
+                for row in bindings::delete_in(uow.conn(), subject, tenant).await? {
+                    uow.event(events::revoked(&row));
+                    uow.audit(record(&scope, "authz.binding.revoke", &row));
+                }
+            }
+            Ok(changed)
         })
         .await?;
     if changed {
