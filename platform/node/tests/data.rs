@@ -20,7 +20,7 @@ impl Directory {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("troupe-node-test-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
+        std::fs::create_dir_all(&path).expect("a directory for a test can be made");
         Self(path)
     }
 
@@ -35,7 +35,7 @@ impl Directory {
     /// Writes a file and answers its path as text.
     pub fn write(&self, name: &str, text: &str) -> String {
         let path = self.join(name);
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).expect("the directory of a test is writable");
         path.display().to_string()
     }
 }
@@ -63,12 +63,14 @@ pub struct Postgres {
 }
 
 impl Postgres {
+    #[expect(clippy::print_stdout, reason = "what is skipped is said loudly")]
     pub fn create() -> Option<Self> {
         if postgres_url().is_none() {
             println!("SKIPPED on PostgreSQL: TROUPE_TEST_POSTGRES is not set");
             return None;
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime can be made");
         let database = runtime.block_on(TestDatabase::create(Dialect::Postgres, &[]));
         Some(Self { runtime, database })
     }

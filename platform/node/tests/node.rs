@@ -178,6 +178,7 @@ impl Node {
 }
 
 impl Drop for Node {
+    #[expect(clippy::print_stdout, reason = "shown with the failure of its test")]
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
