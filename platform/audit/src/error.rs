@@ -24,6 +24,16 @@ pub enum AuditError {
         "this is not an Ed25519 key in PEM form (PKCS#8 for a private key, SPKI for a public one)"
     )]
     BadKey,
+    /// The database holds a trail of another node.
+    #[error(
+        "the audit trail in this database was signed by the key {signed_by}, which this node does \
+         not have; use the data directory of the node that kept it, or name its key in \
+         audit.key_file, or its public key in audit.former_keys"
+    )]
+    ForeignTrail {
+        /// Id of the key that signed last.
+        signed_by: String,
+    },
     /// The system gave no randomness.
     #[error("the system gave no randomness for a new audit key")]
     NoRandomness,
@@ -55,9 +65,10 @@ impl From<AuditError> for Failure {
     fn from(error: AuditError) -> Self {
         let detail = error.to_string();
         match error {
-            AuditError::KeyFile { .. } | AuditError::BadKey | AuditError::NoRandomness => {
-                Self::internal("audit.key.unusable", detail)
-            }
+            AuditError::KeyFile { .. }
+            | AuditError::BadKey
+            | AuditError::ForeignTrail { .. }
+            | AuditError::NoRandomness => Self::internal("audit.key.unusable", detail),
             AuditError::Anchor { .. } => Self::internal("audit.anchor.unusable", detail),
             AuditError::EntryNotFound(_) => Self::not_found("audit.entry.not_found", detail),
             AuditError::RecordTooLarge { .. } => Self::invalid("audit.record.too_large", detail),

@@ -83,26 +83,23 @@ async fn checkpoints_are_signed_by_count_on_request_and_at_the_end() {
 
         let House { universe, directory, .. } = house;
         universe.finish().await;
-        let again = House::open(db, "").await;
-        assert_ne!(
-            again.directory.0, directory.0,
-            "another key, to see that it is not taken for ours"
-        );
-        let report = again.verify(None).await;
-        assert!(matches!(report.findings[0], Finding::KeyUnknown { .. }), "{report:?}");
-        let key = troupe_audit::AuditConfig {
-            key_file: directory.0.join("key.pem"),
-            ..Default::default()
+        let keys_of = |file: &str| {
+            let key_file = directory.0.join(file);
+            let config = troupe_audit::AuditConfig { key_file, ..Default::default() };
+            config.signing_key().expect("a key, made if need be");
+            config.public_keys().expect("its public key")
         };
-        let keys = key.public_keys().expect("the first key");
-        let report =
-            troupe_audit::verify(&again.db, &keys, &Default::default()).await.expect("read");
+        let verify = async |keys: &[troupe_audit::PublicKey]| {
+            troupe_audit::verify(&db, keys, &Default::default()).await.expect("read")
+        };
+        let report = verify(&keys_of("stranger.pem")).await;
+        assert!(matches!(report.findings[0], Finding::KeyUnknown { .. }), "{report:?}");
+        let report = verify(&keys_of("key.pem")).await;
         assert!(report.intact, "{report:?}");
         assert_eq!(
             (report.checkpoints, report.waiting, report.entries_since_checkpoint),
             (3, 0, 0)
         );
-        again.universe.finish().await;
     })
     .await;
 }
@@ -220,6 +217,30 @@ async fn a_key_that_others_can_read_keeps_the_node_from_starting() {
         assert!(failures[0].detail().contains("chmod 600"), "{}", failures[0]);
         universe.finish().await;
         assert_eq!(AuditModule.manifest().dependencies, ["database"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_without_the_key_of_a_trail_does_not_go_on_with_it() {
+    in_both(async |house| {
+        house.write(None, &["a.b.c"]).await;
+        house.seal().await;
+        let before = house.entries(Trail::All).await.len();
+        let universe = troupe_actors::testing::Universe::start().await;
+        let (_around, children, _, _directory) =
+            assemble(&universe, &house.db, Arc::new(troupe_kernel::SystemClock), "");
+        let mut failures = Vec::new();
+        for child in children {
+            if let Err(failure) = universe.system().clone().start(child).await {
+                failures.push(failure);
+            }
+        }
+        assert_eq!(failures.len(), 1, "{failures:?}");
+        assert!(failures[0].detail().contains("audit.former_keys"), "{}", failures[0]);
+        universe.finish().await;
+        assert_eq!(house.entries(Trail::All).await.len(), before);
+        assert!(house.verify(None).await.intact);
     })
     .await;
 }

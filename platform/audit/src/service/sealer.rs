@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::Keys;
 use crate::anchor::Anchor;
 use crate::canonical::Head;
+use crate::error::AuditError;
 use crate::events;
 use crate::messages::{SealNow, SealedNow, SealerMessage, Tick};
 use crate::repository::checkpoints::{self, Signed};
@@ -83,6 +84,21 @@ impl Sealer {
         Ok(done)
     }
 
+    /// A trail that another key signed is not gone on with: entries cannot be taken back, and its
+    /// own node could not verify it any more.
+    async fn refuse_foreign_trail(&self) -> Result<(), Failure> {
+        let last = self
+            .setup
+            .db
+            .read(async |conn: &mut DbConn| Ok(checkpoints::last(conn).await?))
+            .await?;
+        let Some(signed_by) = last.map(|row| row.key_id) else { return Ok(()) };
+        if self.setup.keys.public()?.iter().any(|key| key.id() == signed_by) {
+            return Ok(());
+        }
+        Err(AuditError::ForeignTrail { signed_by }.into())
+    }
+
     async fn step(&self, checkpoint: bool) -> Result<Step, Failure> {
         let Some(key) = self.key.clone() else { return Ok(Step::default()) };
         let scope = Scope::system("audit.sealer", STEP_WITHIN);
@@ -144,7 +160,9 @@ impl Service for Sealer {
     /// Fails without a usable key, so that the node does not start: it would keep a trail that
     /// nobody can verify.
     async fn start(&mut self, ctx: &mut Context<SealerMessage>) -> Handled {
-        self.key = Some(self.setup.keys.own()?);
+        let key = self.setup.keys.own()?;
+        self.refuse_foreign_trail().await?;
+        self.key = Some(key);
         ctx.every(TICK, || Tick.into())
     }
 
