@@ -21,6 +21,8 @@ pub(super) fn routes(
     organisations: &ServiceRef<OrganisationMessage>,
 ) -> Vec<Route> {
     let mut routes = own(accounts);
+    routes.extend(own_address(accounts));
+    routes.extend(own_deletion(accounts));
     routes.extend(own_organisations(organisations));
     routes.extend(administration(accounts));
     routes
@@ -54,6 +56,11 @@ fn own(accounts: &ServiceRef<AccountMessage>) -> Vec<Route> {
                 },
                 |user| Ok(HttpResponse::ok(&user).etag(user.version)),
             ),
+    ]
+}
+
+fn own_address(accounts: &ServiceRef<AccountMessage>) -> Vec<Route> {
+    vec![
         Route::post("/v1/users/me/email-verification")
             .authenticated()
             .summary("Send the mail that proves one's address again")
@@ -83,6 +90,11 @@ fn own(accounts: &ServiceRef<AccountMessage>) -> Vec<Route> {
                 },
                 |()| Ok(HttpResponse::accepted()),
             ),
+    ]
+}
+
+fn own_deletion(accounts: &ServiceRef<AccountMessage>) -> Vec<Route> {
+    vec![
         Route::post("/v1/users/me/deletion")
             .authenticated()
             .summary("Ask for the deletion of one's account")

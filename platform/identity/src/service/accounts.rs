@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use troupe_actors::{Context, Handled, Lent, Service};
 
-use super::{Shared, deletion, settled, users, verification};
+use super::{Shared, answer, deletion, users, verification};
 use crate::messages::AccountMessage;
 
 /// One worker of the accounts.
@@ -36,39 +36,31 @@ impl Service for Accounts {
                 ctx.reply(query, verification::preview(shared, query).await?)
             }
             Ask::UpdateProfile(command) => {
-                let done = settled(ctx, users::update(shared, &scope, command).await?);
-                ctx.reply(command, done)
+                answer(ctx, command, users::update(shared, &scope, command).await?)
             }
             Ask::RequestVerification(command) => {
-                settled(ctx, verification::request(shared, &scope, command).await?);
-                ctx.reply(command, ())
+                answer(ctx, command, verification::request(shared, &scope, command).await?)
             }
             Ask::RequestEmailChange(command) => {
-                settled(ctx, verification::request_change(shared, &scope, command).await?);
-                ctx.reply(command, ())
+                answer(ctx, command, verification::request_change(shared, &scope, command).await?)
             }
             Ask::ConfirmEmail(command) => {
-                let done = settled(ctx, verification::confirm(shared, &scope, command).await?);
-                ctx.reply(command, done)
+                answer(ctx, command, verification::confirm(shared, &scope, command).await?)
             }
             Ask::RequestDeletion(command) => {
-                let done = settled(ctx, deletion::request(shared, &scope, command).await?);
-                ctx.reply(command, done)
+                answer(ctx, command, deletion::request(shared, &scope, command).await?)
             }
             Ask::CancelDeletion(command) => {
-                let done = settled(ctx, deletion::cancel(shared, &scope, command).await?);
-                ctx.reply(command, done)
+                answer(ctx, command, deletion::cancel(shared, &scope, command).await?)
             }
             Ask::AnonymiseUser(command) => {
                 ctx.reply(command, deletion::anonymise(shared, &scope, command).await?)
             }
             Ask::SuspendUser(command) => {
-                let done = settled(ctx, users::suspend(shared, &scope, command).await?);
-                ctx.reply(command, done)
+                answer(ctx, command, users::suspend(shared, &scope, command).await?)
             }
             Ask::ReinstateUser(command) => {
-                let done = settled(ctx, users::reinstate(shared, &scope, command).await?);
-                ctx.reply(command, done)
+                answer(ctx, command, users::reinstate(shared, &scope, command).await?)
             }
             Ask::PurgeEmailTokens(command) => {
                 ctx.reply(command, verification::purge(shared, &scope).await?)

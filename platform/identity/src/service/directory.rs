@@ -11,7 +11,7 @@ use troupe_identity_messages::{
 };
 use troupe_kernel::Failure;
 
-use super::{Shared, organisations, settled, users, verification};
+use super::{Shared, answer, organisations, users, verification};
 use crate::address::EmailAddress;
 use crate::error;
 use crate::messages::FindSlug;
@@ -42,9 +42,7 @@ impl Service for Directory {
         let scope = ctx.scope().clone();
         match &**message {
             IdentityMessage::CreateUser(command) => {
-                let done = users::create(&shared, &scope, command).await?;
-                let user = settled(ctx, done);
-                ctx.reply(command, user)
+                answer(ctx, command, users::create(&shared, &scope, command).await?)
             }
             IdentityMessage::GetUser(query) => ctx.reply(query, get_user(&shared, query).await?),
             IdentityMessage::FindUserByEmail(query) => {
@@ -57,9 +55,7 @@ impl Service for Directory {
                 ctx.reply(command, verification::mark_verified(&shared, &scope, command).await?)
             }
             IdentityMessage::CreateOrganisation(command) => {
-                let done = organisations::create(&shared, &scope, command).await?;
-                let organisation = settled(ctx, done);
-                ctx.reply(command, organisation)
+                answer(ctx, command, organisations::create(&shared, &scope, command).await?)
             }
             IdentityMessage::GetOrganisation(query) => {
                 ctx.reply(query, get_organisation(&shared, query).await?)

@@ -110,7 +110,9 @@ pub(super) async fn remove(
             end(uow, row, "identity.member.remove").await
         })
         .await?;
-    left(shared, scope, organisation, user, done).await
+    let left = MemberRole { organisation, user, role: None, at: done.value };
+    shared.tell_role(scope, left).await;
+    Ok(Commanded { value: (), replayed: done.replayed })
 }
 
 pub(super) async fn leave(
@@ -126,7 +128,9 @@ pub(super) async fn leave(
             end(uow, row, "identity.member.leave").await
         })
         .await?;
-    left(shared, scope, organisation, user, done).await
+    let left = MemberRole { organisation, user, role: None, at: done.value };
+    shared.tell_role(scope, left).await;
+    Ok(Commanded { value: (), replayed: done.replayed })
 }
 
 /// Ends a membership; answers when.
@@ -145,18 +149,6 @@ async fn end(
     uow.event(events::member(MEMBER_REMOVED, change));
     uow.audit(member_record(uow.scope(), action, organisation, user));
     Ok(uow.now())
-}
-
-async fn left(
-    shared: &Shared,
-    scope: &Scope,
-    organisation: TenantId,
-    user: UserId,
-    done: Commanded<Timestamp>,
-) -> Result<Commanded<()>, Failure> {
-    let told = MemberRole { organisation, user, role: None, at: done.value };
-    shared.tell_role(scope, told).await;
-    Ok(Commanded { value: (), replayed: done.replayed })
 }
 
 /// The role a member has now. None is refused in the transaction only, because a repeated request

@@ -23,7 +23,7 @@ mod verification;
 use std::sync::Arc;
 use std::time::Duration;
 
-use troupe_actors::{Context, Message, Scope, ServiceRef};
+use troupe_actors::{Context, Handled, Request, Scope, ServiceRef};
 use troupe_authz_messages::{AuthzMessage, CheckAssignable, SetMemberRole};
 use troupe_database::{Commanded, Db};
 use troupe_kernel::clock::Timestamp;
@@ -84,12 +84,16 @@ impl Shared {
     }
 }
 
-/// Takes the reply out and tells the asker when it is a stored one.
-fn settled<M: Message, R>(ctx: &mut Context<M>, done: Commanded<R>) -> R {
+/// Answers a command, and tells the asker when the reply is a stored one.
+fn answer<Q: Request>(
+    ctx: &mut Context<Q::Protocol>,
+    command: &Q,
+    done: Commanded<Q::Reply>,
+) -> Handled {
     if done.replayed {
         ctx.scope_mut().origin_mut().trailers.replayed = true;
     }
-    done.value
+    ctx.reply(command, done.value)
 }
 
 /// A record of something a person did to their own account, or the platform did to a user: it

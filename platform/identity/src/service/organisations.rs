@@ -16,8 +16,8 @@ use troupe_kernel::{AuditRecord, Failure, Uuid};
 
 use super::users::Faults;
 use super::{
-    MemberRole, Shared, directory, invitations, member_record, members, organisation_record,
-    settled, standing, users,
+    MemberRole, Shared, answer, directory, invitations, member_record, members,
+    organisation_record, standing, users,
 };
 use crate::messages::{
     FoundOrganisation, GetOwnOrganisation, OrganisationMessage, SearchOrganisations,
@@ -60,66 +60,53 @@ impl Service for Organisations {
             Ask::GetOwnOrganisation(query) => ctx.reply(query, get(shared, query).await?),
             Ask::SearchOrganisations(query) => ctx.reply(query, search(shared, query).await?),
             Ask::FoundOrganisation(command) => {
-                let done = settled(ctx, found(shared, &scope, command).await?);
-                ctx.reply(command, done)
+                answer(ctx, command, found(shared, &scope, command).await?)
             }
             Ask::UpdateOrganisation(command) => {
-                let done = settled(ctx, update(shared, &scope, command).await?);
-                ctx.reply(command, done)
+                answer(ctx, command, update(shared, &scope, command).await?)
             }
             Ask::CloseOrganisation(command) => {
-                let done = settled(ctx, standing::close(shared, &scope, command).await?);
-                ctx.reply(command, done)
+                answer(ctx, command, standing::close(shared, &scope, command).await?)
             }
             Ask::SuspendOrganisation(command) => {
-                let done = settled(ctx, standing::suspend(shared, &scope, command).await?);
-                ctx.reply(command, done)
+                answer(ctx, command, standing::suspend(shared, &scope, command).await?)
             }
             Ask::ReinstateOrganisation(command) => {
-                let done = settled(ctx, standing::reinstate(shared, &scope, command).await?);
-                ctx.reply(command, done)
+                answer(ctx, command, standing::reinstate(shared, &scope, command).await?)
             }
             Ask::SyncMemberRoles(command) => {
                 ctx.reply(command, standing::sync_member_roles(shared, &scope, command).await?)
             }
             Ask::ListMembers(query) => ctx.reply(query, members::list(shared, query).await?),
             Ask::ChangeMemberRole(command) => {
-                let done = settled(ctx, members::change_role(shared, &scope, command).await?);
-                ctx.reply(command, done)
+                answer(ctx, command, members::change_role(shared, &scope, command).await?)
             }
             Ask::RemoveMember(command) => {
-                settled(ctx, members::remove(shared, &scope, command).await?);
-                ctx.reply(command, ())
+                answer(ctx, command, members::remove(shared, &scope, command).await?)
             }
             Ask::LeaveOrganisation(command) => {
-                settled(ctx, members::leave(shared, &scope, command).await?);
-                ctx.reply(command, ())
+                answer(ctx, command, members::leave(shared, &scope, command).await?)
             }
             Ask::Invite(command) => {
-                let done = settled(ctx, invitations::invite(shared, &scope, command).await?);
-                ctx.reply(command, done)
+                answer(ctx, command, invitations::invite(shared, &scope, command).await?)
             }
             Ask::ListInvitations(query) => {
                 ctx.reply(query, invitations::list(shared, query).await?)
             }
             Ask::ResendInvitation(command) => {
-                let done = settled(ctx, invitations::resend(shared, &scope, command).await?);
-                ctx.reply(command, done)
+                answer(ctx, command, invitations::resend(shared, &scope, command).await?)
             }
             Ask::RevokeInvitation(command) => {
-                settled(ctx, invitations::revoke(shared, &scope, command).await?);
-                ctx.reply(command, ())
+                answer(ctx, command, invitations::revoke(shared, &scope, command).await?)
             }
             Ask::PreviewInvitation(query) => {
                 ctx.reply(query, invitations::preview(shared, query).await?)
             }
             Ask::AcceptInvitation(command) => {
-                let done = settled(ctx, invitations::accept(shared, &scope, command).await?);
-                ctx.reply(command, done)
+                answer(ctx, command, invitations::accept(shared, &scope, command).await?)
             }
             Ask::DeclineInvitation(command) => {
-                settled(ctx, invitations::decline(shared, &scope, command).await?);
-                ctx.reply(command, ())
+                answer(ctx, command, invitations::decline(shared, &scope, command).await?)
             }
         }
     }
