@@ -1,13 +1,16 @@
 //! Reads the configuration: the only place that looks at the environment.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use toml::{Table, Value};
+use troupe_edge::EdgeConfig;
 use troupe_kernel::config::{ConfigTree, Layers, Reference};
 
 use crate::cli::NodeArgs;
 use crate::failure::{Exit, Stop};
+use crate::node_config::NodeConfig;
 
 /// Where everything lies unless it is said otherwise.
 const DATA_DIRECTORY: &str = "./troupe-data";
@@ -24,17 +27,47 @@ pub struct Config {
 /// Merges defaults, the file, variables and flags, and resolves references to secrets.
 pub fn load(args: &NodeArgs) -> Result<Config, Stop> {
     let data = args.data.clone().unwrap_or_else(|| PathBuf::from(DATA_DIRECTORY));
-    let mut layers = Layers::new().table("data directory", data_defaults(&data));
-    if let Some((name, text)) = read_file(args)? {
-        layers = layers.file(&name, &text);
-    }
-    let tree = layers
-        .variables(std::env::vars())
-        .flags(args.set.iter().cloned())
-        .build()
-        .and_then(|tree| tree.resolve(resolve))
-        .map_err(|faults| refuse(&faults))?;
+    let file = read_file(args)?;
+    let merge = |defaults: Layers| {
+        let layers = match &file {
+            Some((name, text)) => defaults.file(name, text),
+            None => defaults,
+        };
+        layers.variables(std::env::vars()).flags(args.set.iter().cloned()).build()
+    };
+    let given = merge(Layers::new()).map_err(|faults| refuse(&faults))?;
+    let defaults = Layers::new()
+        .table("data directory", data_defaults(&data))
+        .table("public address", address_defaults(&public_url(&given)));
+    let tree =
+        merge(defaults).and_then(|tree| tree.resolve(resolve)).map_err(|faults| refuse(&faults))?;
     Ok(Config { tree, data })
+}
+
+/// The address that people use, from what the user says. A section with faults is reported later.
+fn public_url(given: &ConfigTree) -> String {
+    let node: NodeConfig = given.section().unwrap_or_default();
+    if !node.public_url.is_empty() {
+        return node.public_url;
+    }
+    let edge: EdgeConfig = given.section().unwrap_or_default();
+    let scheme = if edge.tls.is_on() { "https" } else { "http" };
+    let mut listen = edge.listen;
+    if listen.ip().is_unspecified() {
+        listen.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    format!("{scheme}://{listen}")
+}
+
+/// The sections whose links lead to the node.
+fn address_defaults(public_url: &str) -> Table {
+    ["auth", "identity", "notify", "blog"]
+        .into_iter()
+        .map(|name| {
+            let url = Value::String(public_url.to_owned());
+            (name.to_owned(), Value::Table([("public_url".to_owned(), url)].into_iter().collect()))
+        })
+        .collect()
 }
 
 /// All faults as one message.
@@ -126,6 +159,19 @@ mod tests {
         let tree = data_defaults(Path::new("/data"));
         let text = toml::to_string(&tree).unwrap();
         assert!(text.contains("sqlite:/data/troupe.db") && text.contains("/data/blobs"));
+    }
+
+    #[test]
+    fn links_lead_to_where_the_node_listens_unless_it_is_told_better() {
+        let blog_of = |set: &[(&str, &str)]| {
+            let config = load(&args(set)).ok().unwrap();
+            config.tree.section::<troupe_blog::config::BlogConfig>().ok().unwrap().public_url
+        };
+        assert_eq!(blog_of(&[("edge.listen", "0.0.0.0:9000")]), "http://127.0.0.1:9000");
+        assert_eq!(blog_of(&[("node.public_url", "https://a.example")]), "https://a.example");
+        let own =
+            [("node.public_url", "https://a.example"), ("blog.public_url", "https://b.example")];
+        assert_eq!(blog_of(&own), "https://b.example");
     }
 
     #[test]

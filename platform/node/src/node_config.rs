@@ -9,6 +9,9 @@ use troupe_kernel::config::{ConfigFault, ConfigSection};
 pub struct NodeConfig {
     /// Name of the node: the root of every actor's path, and of its log lines.
     pub name: String,
+    /// Address under which people reach the node, for links in mails, feeds and tokens. Empty takes
+    /// the address that it listens on. Modules have a `public_url` each, which this one fills.
+    pub public_url: String,
     /// `native`, or `always`: every message and reply is encoded and decoded even within the process,
     /// as between nodes. It finds what would only fail in a cluster, and costs speed.
     pub wire: Wire,
@@ -26,7 +29,7 @@ pub enum Wire {
 
 impl Default for NodeConfig {
     fn default() -> Self {
-        Self { name: "node".to_owned(), wire: Wire::Native }
+        Self { name: "node".to_owned(), public_url: String::new(), wire: Wire::Native }
     }
 }
 
@@ -35,6 +38,10 @@ impl ConfigSection for NodeConfig {
 
     fn validate(&self) -> Vec<ConfigFault> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        let web = |url: &str| url.starts_with("http://") || url.starts_with("https://");
+        if !self.public_url.is_empty() && !web(&self.public_url) {
+            return vec![ConfigFault::new("public_url", "starts with http:// or https://")];
+        }
         if self.name.is_empty() || self.name.len() > 63 || !self.name.bytes().all(plain) {
             return vec![ConfigFault::new("name", "has 1 to 63 letters, digits, - and _")];
         }
