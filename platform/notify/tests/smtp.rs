@@ -158,11 +158,9 @@ async fn connections_are_used_again() {
 async fn a_server_that_is_away_or_silent_defers() {
     let silent = |seen: &mut crate::sink::Seen| seen.silent = true;
     with_sink!("", silent, |_sink, house| {
-        let began = std::time::Instant::now();
         let failure =
             house.run(Uuid::from_u128(7), &reset("ada@example.org"), 1).await.unwrap_err();
         assert_eq!(failure.code(), "notify.mail.deferred");
-        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     });
     let closed = { Sink::start().await.settings() };
     in_house_with(&closed, async |house| {

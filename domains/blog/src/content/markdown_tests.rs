@@ -174,7 +174,6 @@ fn the_first_heading_is_found_wherever_it_stands() {
 
 #[test]
 fn hostile_nesting_is_refused_or_cheap() {
-    let began = std::time::Instant::now();
     assert_eq!(render(&">".repeat(10_000)), Err(BodyError::Nesting));
     assert_eq!(render_comment(&">".repeat(5_000)), Err(BodyError::Nesting));
     for unit in
@@ -183,9 +182,10 @@ fn hostile_nesting_is_refused_or_cheap() {
         let body = unit.repeat(200_000 / unit.len());
         if let Ok(rendered) = render(&body) {
             assert!(!rendered.html.contains("<script"));
+            let (from, to) = (body.len(), rendered.html.len());
+            assert!(to < from * 40, "{unit:?}: {from} bytes became {to}");
         }
     }
-    assert!(began.elapsed() < std::time::Duration::from_secs(20), "took {:?}", began.elapsed());
 }
 
 proptest! {

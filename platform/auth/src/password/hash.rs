@@ -128,7 +128,6 @@ fn refused(error: argon2::password_hash::Error) -> HashFault {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
 
     use super::*;
 
@@ -164,19 +163,11 @@ mod tests {
         let decoy = hasher.decoy().expect("randomness");
         assert!(!hasher.is_outdated(&decoy), "same cost as a real one: {decoy}");
         let real = hasher.hash("a quiet harbour").expect("hashes");
-        let time = |hash: &str| {
-            let mut times: Vec<_> = (0..5)
-                .map(|_| {
-                    let start = Instant::now();
-                    assert!(!hasher.verify("another one", hash));
-                    start.elapsed()
-                })
-                .collect();
-            times.sort();
-            times[0].as_secs_f64()
-        };
-        let ratio = time(&decoy) / time(&real);
-        assert!((0.5..2.0).contains(&ratio), "decoy over real: {ratio}");
+        // What a verification costs is in the hash itself: algorithm, version, memory, passes, lanes.
+        let cost = |hash: &str| hash.split('$').take(4).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(cost(&decoy), cost(&real));
+        assert_eq!(decoy.len(), real.len(), "salt and output are as long");
+        assert!(!hasher.verify("a quiet harbour", &decoy));
     }
 
     #[test]
