@@ -1,6 +1,7 @@
 //! `troupe serve`: starts the node, says where it is, and stops it in order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use troupe_actors::{Running, Supervisor};
@@ -8,12 +9,15 @@ use troupe_auth::AuthHandle;
 use troupe_database::Dialect;
 use troupe_edge::{Edge, EdgeParts};
 use troupe_kernel::ports::{Authenticator, Authorizer};
-use troupe_telemetry::{Phase, Telemetry};
+use troupe_telemetry::{HealthStatus, Phase, Telemetry};
 
 use crate::compose::{self, Composed};
 use crate::config::{Config, refuse};
 use crate::failure::{Exit, Stop};
 use crate::print;
+
+const READY_WITHIN: Duration = Duration::from_secs(5);
+const READY_POLL: Duration = Duration::from_millis(5);
 
 pub async fn run(config: Config) -> Result<(), Stop> {
     let data = config.data.display().to_string();
@@ -46,6 +50,7 @@ pub async fn run(config: Config) -> Result<(), Stop> {
         }
     };
     telemetry.health().enter(Phase::Started);
+    wait_until_ready(&telemetry).await;
     greet(&composed, &edge, &data).await?;
     let ended = tokio::select! {
         name = signals.next() => { tracing::info!(signal = name, "stopping"); Ok(()) }
@@ -81,6 +86,18 @@ fn build_edge(
         clock: composed.clock.clone(),
     })
     .map_err(|faults| refuse(&faults))
+}
+
+/// Says nothing before the first checks have run; a node that is not ready by then says so itself.
+async fn wait_until_ready(telemetry: &Telemetry) {
+    let ready = async {
+        while telemetry.health().readiness().status == HealthStatus::Fail {
+            tokio::time::sleep(READY_POLL).await;
+        }
+    };
+    if tokio::time::timeout(READY_WITHIN, ready).await.is_err() {
+        tracing::warn!("the node serves, but a critical health check fails; see /readyz");
+    }
 }
 
 /// Tells a person where to go. The set-up link goes to the terminal only, never to the log.
