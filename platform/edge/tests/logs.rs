@@ -49,17 +49,20 @@ impl Subscriber for Lines {
 
 #[tokio::test]
 async fn a_token_in_a_path_is_not_logged_whatever_the_method() {
+    // For the whole process: a default of one thread is missed by whoever first logs on another.
     let lines = Lines::default();
-    let guard = tracing::subscriber::set_default(lines.clone());
+    tracing::subscriber::set_global_default(lines.clone()).expect("no other test sets one");
     let node = Node::start(false).await;
     assert_eq!(node.send(post("/v1/letters/s3cret/open", &json!(0))).await.status, 200);
     assert_eq!(node.send(get("/v1/letters/s3cret/open")).await.status, 405);
     assert_eq!(node.send(post("/v1/acts/describe", &json!(0))).await.status, 200);
     node.stop().await;
-    drop(guard);
     let lines = lines.0.lock().unwrap();
-    assert_eq!(lines.len(), 3, "{lines:?}");
     assert!(lines.iter().all(|line| !line.contains("s3cret")), "{lines:?}");
-    assert!(lines[0].contains("path=\"/v1/letters/{token}/open\""), "{lines:?}");
-    assert!(lines[2].contains("path=\"/v1/acts/describe\""), "{lines:?}");
+    let of = |path: &str| {
+        let field = format!("path=\"{path}\"");
+        lines.iter().filter(|line| line.contains(&field)).count()
+    };
+    assert_eq!(of("/v1/letters/{token}/open"), 2, "{lines:?}");
+    assert!(of("/v1/acts/describe") >= 1, "{lines:?}");
 }
