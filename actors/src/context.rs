@@ -161,7 +161,7 @@ impl<M: Message> Context<M> {
             ticks.tick().await;
             loop {
                 ticks.tick().await;
-                report_to(&me, mark, make());
+                report_to(&me, mark, make(), false);
             }
         })
     }
@@ -180,7 +180,7 @@ impl<M: Message> Context<M> {
         let origin = self.scope.origin.clone();
         self.spawn(async move {
             match guarded(in_origin(origin, work)).await {
-                Ok(Some(message)) => report_to(&me, mark, message),
+                Ok(Some(message)) => report_to(&me, mark, message, true),
                 Ok(None) => {}
                 Err(report) => {
                     let node = &me.lane.node;
@@ -233,11 +233,13 @@ impl<M: Message> Context<M> {
     }
 }
 
-fn report_to<M: Message>(me: &ServiceRef<M>, mark: u16, message: M) {
+fn report_to<M: Message>(me: &ServiceRef<M>, mark: u16, message: M, beyond_bound: bool) {
     let scope = Scope::bare(SELF_DEADLINE).with_priority(Priority::High);
     let kind = message.kind();
     let sender = me.lane.node.id;
-    if let Err((failure, _)) = me.lane.push_marked(message, &scope, None, (sender, mark)) {
+    if let Err((failure, _)) =
+        me.lane.push_marked(message, &scope, None, (sender, mark), beyond_bound)
+    {
         tracing::warn!(actor = %me.path(), kind, %failure, "a report to an actor itself was refused");
     }
 }

@@ -142,10 +142,12 @@ impl<M: Message> Lane<M> {
         port: Option<ReplyPort>,
         sender: u32,
     ) -> Result<(), Refused> {
-        self.push_marked(message, scope, port, (sender, 0))
+        self.push_marked(message, scope, port, (sender, 0), false)
     }
 
     /// Like [`push`](Self::push), for a report of an incarnation to itself: the next one drops it.
+    /// The result of a task is taken `beyond_bound`, which the number of tasks bounds: refused, the
+    /// work that waits for it would wait for ever.
     #[inline]
     pub(crate) fn push_marked(
         &self,
@@ -153,6 +155,7 @@ impl<M: Message> Lane<M> {
         scope: &Scope,
         port: Option<ReplyPort>,
         (sender, report): (u32, u16),
+        beyond_bound: bool,
     ) -> Result<(), Refused> {
         if self.wire_always {
             match through_wire(&message) {
@@ -168,7 +171,8 @@ impl<M: Message> Lane<M> {
             Envelope { message, port, origin, deadline, sent_nanos: 0, sender, report, priority };
         let mut state = self.state.lock();
         let waiting = state.queue.len() + self.in_hands.load(Ordering::Relaxed);
-        if state.phase != Phase::Open || waiting >= room(self.capacity, priority) {
+        let full = !beyond_bound && waiting >= room(self.capacity, priority);
+        if state.phase != Phase::Open || full {
             let open = state.phase == Phase::Open;
             drop(state);
             return Err((self.refuse(open), envelope.port));

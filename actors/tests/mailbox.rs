@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use troupe_actors::{DeadReason, FailureKind, Priority, Scope};
 
-use crate::shop::{Add, Note, Slow, eventually, open, scope};
+use crate::shop::{Add, AddLater, Note, Slow, eventually, open, scope};
 
 #[tokio::test]
 async fn a_full_mailbox_refuses_with_a_wait_and_the_service_goes_on() {
@@ -63,5 +63,22 @@ async fn an_expired_notice_becomes_a_dead_letter() {
     let system = running.system().clone();
     eventually("it is buried", || system.dead_letter_count() == 1).await;
     assert_eq!(system.dead_letters(1)[0].reason, DeadReason::Expired);
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_result_of_a_task_is_taken_though_the_mailbox_is_full() {
+    let (running, shop, _) = open(|spec| spec.capacity(2), 5).await;
+    shop.tell(&scope(), AddLater { amount: 100, wait_ms: 150 }).expect("accepted");
+    eventually("its task has begun", || shop.depth() == 0).await;
+    shop.tell(&scope(), Slow { wait_ms: 600 }).expect("accepted");
+    eventually("the slow one is being handled", || shop.depth() == 0).await;
+    let high = scope().with_priority(Priority::High);
+    for _ in 0..2 {
+        shop.tell(&high, Note { text: "fills".into() }).expect("room for two");
+    }
+    eventually("the report has come besides", || shop.depth() == 3).await;
+    eventually("all are handled", || shop.depth() == 0).await;
+    assert_eq!(shop.ask(&scope(), Add { amount: 0 }).await, Ok(102));
     running.shutdown().await;
 }
