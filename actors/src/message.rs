@@ -108,8 +108,20 @@ macro_rules! protocol {
 /// When the value cannot be encoded or does not decode to the same type: a defect of its serde
 /// implementation that only distribution would show.
 pub fn through_wire<T: Serialize + DeserializeOwned>(value: &T) -> Result<T, Failure> {
-    let bytes = rmp_serde::to_vec_named(value).map_err(|error| wire_fault("encoded", &error))?;
-    rmp_serde::from_slice(&bytes).map_err(|error| wire_fault("decoded", &error))
+    let bytes = encode(value)?;
+    let mut reader = rmp_serde::Deserializer::from_read_ref(bytes.as_slice());
+    erased_serde::deserialize(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut reader))
+        .map_err(|error| wire_fault("decoded", &error))
+}
+
+// The format is known by its trait objects only: it is compiled once, and not for every message.
+fn encode(value: &dyn erased_serde::Serialize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let mut writer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
+    value
+        .erased_serialize(&mut <dyn erased_serde::Serializer>::erase(&mut writer))
+        .map_err(|error| wire_fault("encoded", &error))?;
+    Ok(bytes)
 }
 
 fn wire_fault(step: &str, error: &dyn std::fmt::Display) -> Failure {

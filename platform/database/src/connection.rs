@@ -164,12 +164,12 @@ macro_rules! run {
     ($conn:expr, pg |$p:ident| $pg:expr, sqlite |$s:ident| $sqlite:expr $(,)?) => {
         match &mut *$conn {
             $crate::DbConn::Pg(connection) => {
-                use $crate::RunQueryDsl as _;
+                use $crate::OnPg as _;
                 let $p: &mut $crate::PgConnection = &mut *connection;
                 $pg.await.map_err($crate::DbError::from)
             }
             $crate::DbConn::Sqlite(connection) => {
-                use $crate::RunQueryDsl as _;
+                use $crate::OnSqlite as _;
                 let $s: &mut $crate::SqliteConnection = &mut *connection;
                 $sqlite.await.map_err($crate::DbError::from)
             }

@@ -177,6 +177,7 @@ mod module;
 mod nodes;
 mod postgres;
 pub mod prelude;
+mod query;
 pub mod schema;
 mod sqlite;
 #[cfg(feature = "testing")]
@@ -189,8 +190,9 @@ pub use columns::{DbTimestamp, DbUuid, Id, Instant, Json, JsonDoc, TextArray, Te
 pub use config::{DatabaseConfig, SqliteSynchronous};
 pub use connection::{DbConn, Dialect, PgConn};
 pub use db::{Commanded, Db};
-pub use diesel_async::{AsyncPgConnection as PgConnection, RunQueryDsl};
+pub use diesel_async::AsyncPgConnection as PgConnection;
 pub use effects::Effect;
+pub use query::{OnPg, OnSqlite, Running};
 pub use error::{DbError, DbResult, OptionalRow};
 pub use fragment::{Fragment, fragment};
 pub use housekeeping::{Housekeeping, HousekeepingMessage, Sweep};

@@ -128,7 +128,7 @@ pub async fn append(conn: &mut DbConn, rows: Vec<EntryRow>) -> DbResult<()> {
 
 async fn append_together(conn: &mut DbConn, rows: Vec<EntryRow>) -> DbResult<()> {
     let DbConn::Pg(conn) = conn else { return Ok(()) };
-    use troupe_database::RunQueryDsl as _;
+    use troupe_database::OnPg as _;
     let conn: &mut troupe_database::PgConnection = conn;
     diesel::insert_into(audit_entries::table).values(rows).execute(conn).await?;
     Ok(())
