@@ -37,12 +37,12 @@ fn check_dependencies(tally: &mut Tally) -> Result<()> {
             tally.skip("advisories: the database of RustSec could not be fetched");
         }
     } else {
-        tally.skip("cargo deny: `cargo install --locked cargo-deny` to run it");
+        tally.skip("cargo deny: not installed; `.ci/run` installs it");
     }
     if succeeds(arguments_of(&["machete", "--version"])) {
         tally.check("machete", process::run(arguments_of(&["machete"]))?);
     } else {
-        tally.skip("cargo machete: `cargo install --locked cargo-machete` to run it");
+        tally.skip("cargo machete: not installed; `.ci/run` installs it");
     }
     Ok(())
 }

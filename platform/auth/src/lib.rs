@@ -15,6 +15,7 @@ pub mod messages;
 mod module;
 pub mod password;
 pub mod permissions;
+pub mod reauthenticator;
 pub mod repository;
 mod routes;
 pub mod secret;

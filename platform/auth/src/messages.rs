@@ -16,7 +16,7 @@ use troupe_kernel::pagination::Page;
 
 pub use accounts::{
     AdminCreateUser, AdminResetSetup, ChangePassword, CompleteSetup, ConfirmPasswordReset,
-    CreatedAccount, DiscardResets, GetSetupState, Login, PrepareSetup, Register,
+    CreatedAccount, DiscardResets, GetSetupState, Login, PrepareSetup, ProvePassword, Register,
     RequestPasswordReset, SetupLink, SetupState,
 };
 pub use api_keys::{
@@ -62,11 +62,13 @@ protocol! {
 }
 
 protocol! {
-    /// Logins; those of one account are handled one after the other.
+    /// Logins, and other proofs of a password; those of one account are handled one after the other.
     pub enum LoginMessage("auth.login", 1)
     redact ["email", "password", "access_token", "refresh_token"] {
         /// Starts a session with e-mail and password.
         Login => Tokens,
+        /// Proves that whoever has a session also has the password.
+        ProvePassword => (),
     }
 }
 

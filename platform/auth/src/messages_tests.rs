@@ -75,6 +75,8 @@ fn no_other_message_shows_its_secrets() {
     let email = ADDRESS.to_owned();
     let login = Login { email, password: secret(), organisation: None, device: None };
     check::<LoginMessage>(login.into());
+    let proof = ProvePassword { user: user(), email: ADDRESS.to_owned(), password: secret() };
+    check::<LoginMessage>(proof.into());
     check::<SessionMessage>(Refresh { refresh_token: secret(), device: None }.into());
     check::<PasswordMessage>(HashPassword { password: secret() }.into());
     check::<PasswordMessage>(

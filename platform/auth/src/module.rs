@@ -16,7 +16,7 @@ use troupe_kernel::health::HealthCheck;
 use troupe_kernel::migration::Migration;
 use troupe_kernel::module::{InitFault, Manifest, Module, ModuleContext};
 use troupe_kernel::parts::{JobHandler, Parts, Subscription};
-use troupe_kernel::ports::{Authenticator, BoxFuture};
+use troupe_kernel::ports::{Authenticator, BoxFuture, Reauthentication};
 
 use crate::authenticator::TokenAuthenticator;
 use crate::config::AuthConfig;
@@ -27,6 +27,7 @@ use crate::messages::{
 };
 use crate::password::hash::Hasher;
 use crate::permissions;
+use crate::reauthenticator::PasswordReauthenticator;
 use crate::routes::{self, Services};
 use crate::service::accounts::Accounts;
 use crate::service::api_keys::ApiKeys;
@@ -124,6 +125,13 @@ impl Module for AuthModule {
         });
         let built = Built::new(&system, &desk, password_pool);
         ctx.provide::<dyn Authenticator>(built.authenticator.clone());
+        let again = PasswordReauthenticator {
+            identity: desk.identity.clone(),
+            login: built.services.login.clone(),
+        };
+        if !ctx.require::<Reauthentication>()?.fill(Arc::new(again)) {
+            return Err(InitFault::new("another module proves callers again already").into());
+        }
         let handle = built.handle(&desk);
         ctx.provide(Arc::new(handle.clone()));
         self.handle = Some(handle);

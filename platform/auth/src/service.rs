@@ -22,6 +22,7 @@ pub mod keys;
 pub mod login;
 pub mod pages;
 pub mod passwords;
+mod proof;
 mod registration;
 mod resets;
 pub mod sessions;

@@ -18,7 +18,7 @@ use troupe_kernel::invalidation::InvalidationMessage;
 use troupe_kernel::module::{Declared, Module, Surroundings};
 use troupe_kernel::parts::Parts;
 use troupe_kernel::permissions::{Catalog, PermissionDef};
-use troupe_kernel::ports::{Authenticated, Authenticator, Credential};
+use troupe_kernel::ports::{Authenticated, Authenticator, Credential, Reauthentication};
 use troupe_kernel::{Secret, SharedClock};
 use uuid::Uuid;
 
@@ -54,6 +54,7 @@ pub(crate) struct House {
     pub(crate) authz: Probe<AuthzMessage>,
     pub(crate) gate: Probe<InvalidationMessage>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) reauthentication: Arc<Reauthentication>,
     pub(crate) parts: Parts,
     pub(crate) catalog: Arc<Catalog>,
 }
@@ -101,6 +102,7 @@ async fn wire(db: &Db, clock: &Arc<ManualClock>, settings: &str) -> Wired {
     around.container.provide(Arc::new(db.clone()));
     around.container.provide(Arc::new(identity.service().clone()));
     around.container.provide(Arc::new(authz.service().clone()));
+    around.container.provide(Arc::new(Reauthentication::default()));
     around.invalidations.subscribe(gate.service().clone());
     let mut module = AuthModule::new();
     let parts = module.init(&mut around.context()).expect("the settings are valid");
@@ -143,6 +145,7 @@ impl House {
         let container = &wired.around.container;
         let auth = (*container.require::<AuthHandle>().expect("provided")).clone();
         let authenticator = container.require::<dyn Authenticator>().expect("provided");
+        let reauthentication = container.require::<Reauthentication>().expect("provided");
         let Wired { universe, identity, authz, gate, parts, catalog, around, .. } = wired;
         let (declarations, declared) = (around.declarations, catalog.clone());
         let seal = move || {
@@ -158,6 +161,7 @@ impl House {
             authz,
             gate,
             authenticator,
+            reauthentication,
             parts,
             catalog,
         };

@@ -10,6 +10,7 @@ mod login;
 mod module;
 mod observation;
 mod passwords;
+mod reauthentication;
 mod repositories;
 mod resets;
 mod routes;

@@ -1,10 +1,11 @@
 //! Roles of organisations, and the built-in ones.
 
+use troupe_actors::testing::Probe;
 use troupe_authz_messages::{
     CompilePermissions, CreateRole, DeleteRole, GetRole, ListOwnPermissions, ListPermissions,
     ListRoles, Role, UpdateRole,
 };
-use troupe_kernel::{FailureKind, TenantId};
+use troupe_kernel::{FailureKind, InvalidationMessage, TenantId};
 
 use crate::house::{DELETE, EDIT, READ, code, grant, in_both, person, person_with, system};
 
@@ -45,7 +46,19 @@ async fn a_role_of_ones_own_lives_and_changes_what_its_holders_may_do() {
         house.grant(&scope, grant(subject, Some(tenant), "proof")).await.expect("granted");
         assert_eq!(house.held(subject, Some(tenant)).await, [READ]);
 
+        let gate: Probe<InvalidationMessage> =
+            Probe::answering(&house.universe, "gate", |message, ctx| match message {
+                InvalidationMessage::PermissionsChanged(changed) => ctx.reply(changed, ()),
+                _ => Ok(()),
+            })
+            .await;
+        house.invalidations.subscribe(gate.service().clone());
         let changed = house.service.ask(&scope, update(&role, &[EDIT])).await.expect("changed");
+        let InvalidationMessage::PermissionsChanged(told) = gate.expect().await else {
+            panic!("another message came")
+        };
+        let told = (told.subject, told.tenant);
+        assert_eq!(told, (None, Some(tenant.uuid())), "other tenants remember what they know");
         assert_eq!((changed.version, changed.title.as_str()), (2, "A role"));
         assert_eq!(house.held(subject, Some(tenant)).await, [EDIT], "at once");
         let stale = house.service.ask(&scope, update(&role, &[READ])).await.expect_err("stale");

@@ -35,11 +35,14 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Creates what is missing and removes what a crash left half written.
-    pub(crate) fn open(root: PathBuf) -> Result<Self, BlobError> {
+    pub(crate) fn new(root: PathBuf) -> Self {
         let writing = (0..LOCKS).map(|_| Mutex::default()).collect();
-        let directory = Self { root, writing };
-        let partial = directory.root.join(PARTIAL);
+        Self { root, writing }
+    }
+
+    /// Creates what is missing and removes what a crash left half written.
+    pub(crate) fn create(&self) -> Result<(), BlobError> {
+        let partial = self.root.join(PARTIAL);
         create_all(&partial)?;
         for entry in
             fs::read_dir(&partial).map_err(|error| BlobError::io("reading", &partial, error))?
@@ -47,7 +50,7 @@ impl Directory {
             let path = entry.map_err(|error| BlobError::io("reading", &partial, error))?.path();
             fs::remove_file(&path).map_err(|error| BlobError::io("removing", &path, error))?;
         }
-        Ok(directory)
+        Ok(())
     }
 
     pub(crate) fn root(&self) -> &Path {

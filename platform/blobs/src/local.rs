@@ -41,15 +41,30 @@ impl LocalBlobs {
     /// # Errors
     /// When it cannot be created or written.
     pub fn open(config: &BlobsConfig, data: &Path, clock: SharedClock) -> Result<Self, BlobError> {
+        let blobs = Self::unopened(config, data, clock);
+        blobs.reach()?;
+        Ok(blobs)
+    }
+
+    /// The store of the same directory without a look at it, for what reads the configuration only.
+    #[must_use]
+    pub fn unopened(config: &BlobsConfig, data: &Path, clock: SharedClock) -> Self {
         let root: PathBuf = if config.directory.as_os_str().is_empty() {
             data.join("blobs")
         } else {
             config.directory.clone()
         };
-        let directory = Directory::open(root)?;
-        directory.probe()?;
         let turns = Arc::new(Semaphore::new(AT_ONCE_MAX));
-        Ok(Self { directory, size_max: config.size_max, clock, turns })
+        Self { directory: Directory::new(root), size_max: config.size_max, clock, turns }
+    }
+
+    /// Creates the directory if need be and tries to write in it.
+    ///
+    /// # Errors
+    /// When it cannot be created or written.
+    pub fn reach(&self) -> Result<(), BlobError> {
+        self.directory.create()?;
+        self.directory.probe()
     }
 
     /// Where the blobs lie.

@@ -75,12 +75,35 @@ impl Db {
     /// # Errors
     /// As [`open`](Self::open).
     pub async fn open_with(config: &DatabaseConfig, clock: SharedClock) -> DbResult<Self> {
+        let db = Self::unopened(config, clock)?;
+        db.reach().await?;
+        Ok(db)
+    }
+
+    /// The database without a connection, for what looks at the configuration only.
+    ///
+    /// # Errors
+    /// A bad URL.
+    pub fn unopened(config: &DatabaseConfig, clock: SharedClock) -> DbResult<Self> {
         let backend = match config.target()? {
-            Target::Sqlite(path) => Backend::Sqlite(SqliteFile::open(&path, config).await?),
-            Target::Postgres(url) => Backend::Pg(PgServer::open(&url, config).await?),
+            Target::Sqlite(path) => Backend::Sqlite(SqliteFile::new(&path, config)),
+            Target::Postgres(url) => Backend::Pg(PgServer::new(&url, config)?),
         };
         let shared = Shared { backend, config: config.clone(), clock, wakers: Wakers::default() };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Makes the first connections, and what is missing of a SQLite database, so that what is wrong
+    /// shows at start.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn reach(&self) -> DbResult<()> {
+        let wait = self.config().acquire_timeout;
+        match &self.shared.backend {
+            Backend::Sqlite(file) => file.reach(wait).await,
+            Backend::Pg(server) => server.reach(wait).await,
+        }
     }
 
     /// Which SQL it speaks.

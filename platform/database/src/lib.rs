@@ -168,6 +168,7 @@ mod config;
 mod connection;
 mod db;
 mod effects;
+mod epoch;
 mod error;
 mod fragment;
 mod housekeeping;

@@ -14,7 +14,8 @@ use crate::connection::Dialect;
 use crate::migrator::SchemaError;
 
 /// The migrations of this crate: the effect tables.
-pub const MIGRATIONS: &[Migration] = crate::migrations!("database", ["0001_effects"]);
+pub const MIGRATIONS: &[Migration] =
+    crate::migrations!("database", ["0001_effects", "0002_log_epoch"]);
 
 /// Embeds the migrations of an owner, in order, as `&'static [Migration]`.
 ///

@@ -13,6 +13,7 @@ use troupe_kernel::{Migration, Timestamp};
 
 use crate::config::DatabaseConfig;
 use crate::db::Db;
+use crate::epoch;
 use crate::migrations::{Plan, checksum, scripts};
 use crate::postgres::settings;
 
@@ -118,14 +119,18 @@ impl Applied {
 }
 
 impl Db {
-    /// Applies every pending migration and answers which, as `owner/version_name`.
+    /// Applies every pending migration and answers which, as `owner/version_name`. Also lets the log
+    /// of events go on in another cluster, if the database was restored into one.
     ///
     /// # Errors
     /// [`SchemaError`] when the database does not fit this program; nothing is changed then.
     pub async fn migrate(&self, plan: &Plan) -> DbResult<Vec<String>> {
         let conn = &mut self.writer().await?;
         lock(conn).await?;
-        let result = up(conn, plan, self.clock().now()).await;
+        let result = match up(conn, plan, self.clock().now()).await {
+            Ok(done) => epoch::rebase(conn).await.map(|()| done),
+            failed => failed,
+        };
         unlock(conn, self.config()).await?;
         result
     }

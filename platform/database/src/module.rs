@@ -10,8 +10,8 @@ use crate::db::Db;
 use crate::housekeeping::Housekeeping;
 use crate::migrations::MIGRATIONS;
 
-/// The module of this crate. The database is opened before it is made, because a module's
-/// initialisation does no I/O.
+/// The module of this crate. Whoever makes it opens the database, because a module's initialisation
+/// does no I/O.
 ///
 /// Other modules name `database` as a dependency and take `ctx.require::<Db>()`.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct DatabaseModule {
 }
 
 impl DatabaseModule {
-    /// The module for an open database.
+    /// The module for a database.
     #[must_use]
     pub fn new(db: Db) -> Self {
         Self { db }

@@ -23,17 +23,21 @@ pub(crate) struct PgServer {
 }
 
 impl PgServer {
-    /// Builds the pools and makes one connection to the primary, so that a wrong URL or password shows
-    /// at start. A replica that is away does not stop the start.
-    pub(crate) async fn open(url: &Secret, config: &DatabaseConfig) -> DbResult<Self> {
+    /// Builds the pools; nothing connects yet.
+    pub(crate) fn new(url: &Secret, config: &DatabaseConfig) -> DbResult<Self> {
         let primary = pool(url, config, config.connections_max, false)?;
         let replica = match &config.replica_url {
             Some(url) => Some(pool(url, config, config.readers_max, true)?),
             None => None,
         };
-        let server = Self { primary, replica };
-        drop(server.primary(config.acquire_timeout).await?);
-        Ok(server)
+        Ok(Self { primary, replica })
+    }
+
+    /// Makes one connection to the primary, so that a wrong URL or password shows at start. A replica
+    /// that is away does not stop the start.
+    pub(crate) async fn reach(&self, wait: Duration) -> DbResult<()> {
+        drop(self.primary(wait).await?);
+        Ok(())
     }
 
     pub(crate) async fn primary(&self, wait: Duration) -> DbResult<PgConn> {

@@ -94,6 +94,84 @@ async fn a_body_beyond_its_limit_is_refused() {
     .await;
 }
 
+/// The head and the body of a request that is far too long, declared or in pieces.
+fn far_too_long(token: &str, declared: bool) -> (Vec<u8>, Vec<u8>) {
+    const LENGTH: usize = 8 << 20;
+    let field = if declared {
+        format!("content-length: {LENGTH}")
+    } else {
+        "transfer-encoding: chunked".to_owned()
+    };
+    let head = format!(
+        "POST /v1/notes HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\n{field}\r\n\r\n"
+    );
+    let mut body = vec![b'x'; LENGTH];
+    if !declared {
+        body.splice(0..0, format!("{LENGTH:x}\r\n").into_bytes());
+        body.extend_from_slice(b"\r\n0\r\n\r\n");
+    }
+    (head.into_bytes(), body)
+}
+
+async fn refusing_node() -> (Node, String) {
+    let mut setup = Setup::new(false);
+    setup.config.body_bytes_max = 1 << 20;
+    let node = setup.start().await;
+    let token = node.sign_in("ann", &[WRITE]);
+    (node, token)
+}
+
+#[tokio::test]
+async fn a_caller_that_sends_all_before_it_reads_gets_the_whole_refusal() {
+    let (node, token) = refusing_node().await;
+    for declared in [true, false].repeat(5) {
+        let mut client = node.client().await;
+        let (head, body) = far_too_long(&token, declared);
+        client.write(&head).await.unwrap();
+        client.write(&body).await.expect("all of it is taken");
+        let answer = client.answer(false).await.expect("an answer");
+        assert_eq!((answer.status, answer.problem().as_str()), (413, "edge.body.too_large"));
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert!(client.is_closed().await);
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_is_refused_before_it_has_sent_all_and_may_go_on() {
+    let (node, token) = refusing_node().await;
+    let mut client = node.client().await;
+    let (head, body) = far_too_long(&token, true);
+    client.write(&head).await.unwrap();
+    let answer = client.answer(false).await.expect("an answer");
+    assert_eq!((answer.status, answer.problem().as_str()), (413, "edge.body.too_large"));
+    client.write(&body).await.expect("it is taken and thrown away");
+    assert!(client.is_closed().await);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_that_never_ends_is_cut_off() {
+    let (node, token) = refusing_node().await;
+    let mut client = node.client().await;
+    let head = format!(
+        "POST /v1/notes HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: 1099511627776\r\n\r\n"
+    );
+    client.write(head.as_bytes()).await.unwrap();
+    let (chunk, mut mebibytes) = (vec![b'x'; 1 << 20], 0);
+    let sending = async {
+        while client.write(&chunk).await.is_ok() {
+            mebibytes += 1;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), sending).await.expect("it is cut off");
+    // The limit and what the two sockets hold.
+    assert!((8..64).contains(&mebibytes), "{mebibytes} MiB were taken");
+    node.stop().await;
+}
+
 #[tokio::test]
 async fn a_body_in_pieces_arrives_whole() {
     let node = Node::start(false).await;

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use troupe_actors::Scope;
 use troupe_kernel::invalidation::RevokeEverybody;
-use troupe_kernel::{PermissionsChanged, RevokeSession, RevokeSubject};
+use troupe_kernel::{PermissionsChanged, RevokeSession, RevokeSubject, Uuid};
 
 use crate::client::{Client, get, post};
 use crate::fixture::{Node, READ, Setup, WRITE, both, until};
@@ -232,13 +232,22 @@ async fn changed_permissions_hold_at_once() {
         assert_eq!(client.send(get("/v1/notes/1").token(&token)).await.status, 200);
         node.permit(&token, &[]);
         assert_eq!(client.send(get("/v1/notes/1").token(&token)).await.status, 200, "cached");
-        let change = PermissionsChanged { subject: Some(subject) };
+        let change = PermissionsChanged { subject: Some(subject), tenant: None };
         node.invalidations.publish(&scope(), change).await.unwrap();
         assert_eq!(client.send(get("/v1/notes/1").token(&token)).await.status, 403);
         node.permit(&token, &[READ]);
-        node.invalidations.publish(&scope(), PermissionsChanged { subject: None }).await.unwrap();
+        node.invalidations.publish(&scope(), PermissionsChanged::default()).await.unwrap();
         assert_eq!(client.send(get("/v1/notes/1").token(&token)).await.status, 200);
         assert_eq!(node.authenticated(), 1, "who it is has not changed");
+        let looked = node.resolved();
+        for (tenant, asked) in
+            [(Uuid::from_u128(99), 0), (node.principal(&token).tenant.unwrap(), 1)]
+        {
+            let change = PermissionsChanged { subject: None, tenant: Some(tenant) };
+            node.invalidations.publish(&scope(), change).await.unwrap();
+            assert_eq!(client.send(get("/v1/notes/1").token(&token)).await.status, 200);
+            assert_eq!(node.resolved() - looked, asked, "a tenant's change concerns the tenant");
+        }
         node.stop().await;
     })
     .await;
@@ -251,13 +260,13 @@ async fn a_resolution_that_a_change_overtakes_is_done_again() {
     let subject = node.principal(&token).subject;
     let mut client = node.client().await;
     assert_eq!(client.send(get("/v1/notes/1").token(&token)).await.status, 200);
-    node.invalidations.publish(&scope(), PermissionsChanged { subject: None }).await.unwrap();
+    node.invalidations.publish(&scope(), PermissionsChanged::default()).await.unwrap();
     let hold = node.hold();
     let request = client.send(get("/v1/notes/1").token(&token));
     let change = async {
         until("the resolution begins", || node.resolved() == 2).await;
         node.permit(&token, &[]);
-        let changed = PermissionsChanged { subject: Some(subject) };
+        let changed = PermissionsChanged { subject: Some(subject), tenant: None };
         node.invalidations.publish(&scope(), changed).await.unwrap();
         hold.add_permits(10);
     };

@@ -15,7 +15,7 @@ use troupe_kernel::{Event, TenantId, Timestamp, Uuid};
 /// A place in the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
-    /// Orders commits; 0 on SQLite.
+    /// Orders commits, by the id of a transaction above the base of the epoch; 0 on SQLite.
     pub transaction: i64,
     /// Orders rows of one transaction, and everything on SQLite.
     pub number: i64,
@@ -64,8 +64,8 @@ impl From<OutboxRow> for Entry {
 }
 
 /// Rows below every transaction that still runs.
-const SETTLED: &str =
-    "outbox.transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+const SETTLED: &str = "outbox.transaction_id < \
+     (SELECT base FROM log_epoch) + pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
 
 /// The last place up to which the log is complete; none when it is empty.
 pub(crate) async fn horizon(conn: &mut DbConn) -> DbResult<Option<Position>> {

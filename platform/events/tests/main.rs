@@ -6,4 +6,5 @@ mod dead;
 mod delivering;
 mod nodes;
 mod recorder;
+mod restored;
 mod retaining;

@@ -10,7 +10,8 @@ use troupe_database::Db;
 use troupe_identity_messages::OrganisationEvent;
 use troupe_kernel::ids::{TenantId, UserId};
 use troupe_kernel::{
-    Failure, InitFault, JobHandler, Manifest, Module, ModuleContext, Parts, Subscription,
+    Failure, InitFault, JobHandler, Manifest, Module, ModuleContext, Parts, Reauthentication,
+    Subscription,
 };
 
 use crate::config::IdentityConfig;
@@ -32,7 +33,8 @@ const PURGE_JOB: &str = "identity.purge_tokens";
 
 /// Users, organisations, memberships and invitations.
 ///
-/// Requires `Db` and `ServiceRef<AuthzMessage>`. Provides `ServiceRef<IdentityMessage>`.
+/// Requires `Db` and `ServiceRef<AuthzMessage>`. Provides `ServiceRef<IdentityMessage>` and the place
+/// of the [`Reauthenticator`](troupe_kernel::ports::Reauthenticator).
 #[derive(Debug, Default)]
 pub struct IdentityModule;
 
@@ -64,11 +66,14 @@ impl Module for IdentityModule {
             Spec::new(&system, "slugs", move || Slugs::new(of_slugs.clone(), limits))
                 .capacity(service::SLUGS_CAPACITY)
                 .build();
+        let reauthentication = Reauthentication::default();
+        ctx.provide(Arc::new(reauthentication.clone()));
         let shared = Arc::new(Shared {
             db,
             authz,
             slugs: slugs.clone(),
             invalidations: ctx.invalidations(),
+            reauthentication,
             config: config.clone(),
         });
         let actors = Pools::build(&system, &shared);

@@ -18,9 +18,28 @@ use troupe_identity_messages::{
 };
 use troupe_kernel::ids::{TenantId, UserId};
 use troupe_kernel::{
-    ConfigTree, Failure, HttpRequest, HttpResponse, InvalidationMessage, Job, JobContext, Layers,
-    ManualClock, Method, Module, PermissionSet, SharedClock, Surroundings, Uuid,
+    BoxFuture, ConfigTree, Failure, HttpRequest, HttpResponse, InvalidationMessage, Job,
+    JobContext, Layers, ManualClock, Method, Module, PermissionSet, Reauthentication,
+    Reauthenticator, SecretText, SharedClock, Surroundings, Uuid,
 };
+
+/// The password of everybody in these tests.
+pub(crate) const PASSWORD: &str = "gravel lantern oboe";
+
+/// A stand-in for auth, which knows one password.
+struct OnePassword;
+
+impl Reauthenticator for OnePassword {
+    fn reauthenticate<'a>(
+        &'a self,
+        password: SecretText,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<(), Failure>> {
+        let right = password.expose() == PASSWORD && scope.principal().is_some();
+        let wrong = || Failure::forbidden("auth.password.wrong", "the password is wrong");
+        Box::pin(std::future::ready(right.then_some(()).ok_or_else(wrong)))
+    }
+}
 
 /// What the tests of one dialect work with.
 pub(crate) struct House {
@@ -93,6 +112,8 @@ impl House {
         for child in std::mem::take(&mut parts.children) {
             universe.add(child).await;
         }
+        let place = around.container.require::<Reauthentication>().unwrap();
+        assert!(place.fill(Arc::new(OnePassword)), "auth fills it");
         let identity =
             (*around.container.require::<ServiceRef<IdentityMessage>>().unwrap()).clone();
         Self { universe, db, clock, identity, authz, revocations, parts, forbidden }
@@ -322,6 +343,14 @@ impl Caller {
 
     pub(crate) fn if_match(mut self, version: i64) -> Self {
         self.headers.push(("if-match".to_owned(), format!("\"{version}\"")));
+        self
+    }
+
+    /// The same user's API key.
+    pub(crate) fn by_api_key(mut self) -> Self {
+        if let Some(principal) = &mut self.principal {
+            principal.kind = PrincipalKind::Service;
+        }
         self
     }
 

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use troupe_identity::messages::{AccountMessage, RequestDeletion, RequestEmailChange};
 use troupe_identity_messages::{CreateUser, GetUser, User};
+use troupe_kernel::SecretText;
 use troupe_kernel::ids::UserId;
 
-use crate::house::{Caller, House, in_house};
+use crate::house::{Caller, House, PASSWORD, in_house};
 
 async fn unproven(house: &House) -> User {
     let command = CreateUser {
@@ -105,12 +107,75 @@ async fn a_new_mail_ends_the_old_link_and_their_number_is_limited() {
     .await;
 }
 
+/// The body of a change of address.
+fn change(email: &str) -> Value {
+    json!({ "email": email, "current_password": PASSWORD })
+}
+
+#[tokio::test]
+async fn nobody_but_its_owner_with_the_password_changes_an_address() {
+    in_house(async |house| {
+        let ada = house.user("ada").await;
+        let caller = house.token(&ada, None);
+        let path = "/v1/users/me/email-change";
+        let missing = house.post(path, &caller, json!({ "email": "ada@new.example" })).await;
+        assert_eq!(missing.problem(), (400, "kernel.body.malformed".to_owned()));
+        assert_eq!(missing.json()["errors"][0]["pointer"], "/current_password");
+        let wrong = json!({ "email": "ada@new.example", "current_password": "eleven foxes" });
+        let wrong = house.post(path, &caller, wrong).await;
+        assert_eq!(wrong.problem(), (403, "auth.password.wrong".to_owned()));
+        let by_key =
+            house.post(path, &caller.clone().by_api_key(), change("ada@new.example")).await;
+        assert_eq!(by_key.problem(), (403, "identity.principal.not_a_user".to_owned()));
+        assert!(house.take_mails().await.is_empty(), "no link went out");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_trace_of_a_password_is_kept_for_an_idempotency_key() {
+    in_house(async |house| {
+        let ada = house.user("ada").await;
+        let caller = house.token(&ada, None).idempotency_key("once");
+        let path = "/v1/users/me/email-change";
+        let proof = json!({ "current_password": PASSWORD });
+        assert_eq!(house.post(path, &caller, change("ada@new.example")).await.status(), 202);
+        assert_eq!(house.post("/v1/users/me/deletion", &caller, proof).await.status(), 202);
+        let kept: i64 = house
+            .db
+            .read(async |conn: &mut troupe_database::DbConn| {
+                use troupe_database::prelude::*;
+                use troupe_database::schema::idempotency;
+                Ok(run!(conn, |c| idempotency::table.count().get_result::<i64>(c))?)
+            })
+            .await
+            .unwrap();
+        assert_eq!(kept, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_password_is_not_shown_to_who_watches_messages() {
+    let password = SecretText::new(PASSWORD);
+    let user = UserId(troupe_kernel::Uuid::nil());
+    let email = "ada@new.example".to_owned();
+    let messages: [AccountMessage; 2] = [
+        RequestEmailChange { user, email, current_password: password.clone() }.into(),
+        RequestDeletion { user, current_password: password }.into(),
+    ];
+    for message in messages {
+        let shown = format!("{message:?} {}", troupe_actors::redacted(&message));
+        assert!(!shown.contains(PASSWORD), "{shown}");
+    }
+}
+
 #[tokio::test]
 async fn an_address_changes_when_the_new_one_is_proven() {
     in_house(async |house| {
         let ada = house.user("ada").await;
         let caller = house.token(&ada, None);
-        let body = json!({ "email": "Ada@new.example" });
+        let body = change("Ada@new.example");
         let asked = house.post("/v1/users/me/email-change", &caller, body).await;
         assert_eq!(asked.status(), 202, "{asked:?}");
         assert_eq!(current(house, &ada).await.email, "ada@example.org");
@@ -141,14 +206,14 @@ async fn asking_for_a_taken_address_tells_nothing_and_sends_no_link() {
         let (ada, _) = (house.user("ada").await, house.user("bob").await);
         let caller = house.token(&ada, None);
         let path = "/v1/users/me/email-change";
-        let taken = house.post(path, &caller, json!({ "email": "BOB@example.org" })).await;
+        let taken = house.post(path, &caller, change("BOB@example.org")).await;
         assert_eq!(taken.status(), 202);
         let mails = house.take_mails().await;
         assert_eq!(mails.len(), 1, "{mails:?}");
         assert_eq!(mails[0]["template"], "identity.email_change_notice");
-        let same = house.post(path, &caller, json!({ "email": "ada@example.org" })).await;
+        let same = house.post(path, &caller, change("ada@example.org")).await;
         assert_eq!(same.problem(), (409, "identity.email.unchanged".to_owned()));
-        let bad = house.post(path, &caller, json!({ "email": "bob" })).await;
+        let bad = house.post(path, &caller, change("bob")).await;
         assert_eq!(bad.problem(), (422, "identity.user.invalid".to_owned()));
     })
     .await;
@@ -159,7 +224,7 @@ async fn an_address_that_was_taken_meanwhile_stays_with_its_owner() {
     in_house(async |house| {
         let ada = house.user("ada").await;
         let caller = house.token(&ada, None);
-        let body = json!({ "email": "bob@example.org" });
+        let body = change("bob@example.org");
         house.post("/v1/users/me/email-change", &caller, body).await;
         let token = house.mailed_token("identity.email_change").await;
         house.user("bob").await;

@@ -29,15 +29,26 @@ pub struct RevokeSubject {
 pub struct RevokeEverybody;
 
 /// What a subject may do has changed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct PermissionsChanged {
     /// The subject; none when it may be anybody (a role changed).
     pub subject: Option<Uuid>,
+    /// The tenant in which it changed; none when it may be anywhere.
+    pub tenant: Option<Uuid>,
+}
+
+impl PermissionsChanged {
+    /// Whether it concerns what a subject may do in a tenant, or on the platform.
+    #[must_use]
+    pub fn concerns(&self, subject: Uuid, tenant: Option<Uuid>) -> bool {
+        self.subject.is_none_or(|changed| changed == subject)
+            && self.tenant.is_none_or(|changed| tenant == Some(changed))
+    }
 }
 
 troupe_actors::protocol! {
     /// What caches of identity and permissions must forget.
-    pub enum InvalidationMessage("invalidation", 1) redact [] {
+    pub enum InvalidationMessage("invalidation", 2) redact [] {
         /// Forgets the tokens of a session.
         RevokeSession => (),
         /// Forgets the tokens of a subject.
@@ -101,5 +112,25 @@ impl Invalidations {
             "kernel.invalidation.incomplete",
             format!("not every cache has forgotten what was revoked: {}", missing.join(", ")),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_concerns_those_it_names_and_nobody_else() {
+        let [ann, bob, here, there] = [1, 2, 3, 4].map(Uuid::from_u128);
+        let of = |subject, tenant| PermissionsChanged { subject, tenant };
+        for (change, concerned) in [
+            (of(None, None), [true; 4]),
+            (of(Some(ann), None), [true, true, true, false]),
+            (of(None, Some(here)), [true, false, false, true]),
+            (of(Some(ann), Some(here)), [true, false, false, false]),
+        ] {
+            let keys = [(ann, Some(here)), (ann, Some(there)), (ann, None), (bob, Some(here))];
+            assert_eq!(keys.map(|(subject, tenant)| change.concerns(subject, tenant)), concerned);
+        }
     }
 }

@@ -24,6 +24,7 @@ pub mod permissions;
 pub mod policies;
 pub mod ports;
 pub mod routes;
+pub mod secret_text;
 
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use bytes::Bytes;
@@ -54,7 +55,9 @@ pub use permissions::{Catalog, PermissionDef, RoleDef};
 pub use policies::{PolicyDef, PolicyEffect};
 pub use ports::{
     AuditLog, Authenticated, Authenticator, Authorizer, Blob, BlobInfo, BlobStore, BoxFuture,
-    Cache, Credential, Decision, EventBus, Notifier, Question, Resource, Scheduler,
+    Cache, Credential, Decision, EventBus, Notifier, Question, Reauthentication, Reauthenticator,
+    Resource, Scheduler,
 };
 pub use routes::{Access, Route};
+pub use secret_text::SecretText;
 pub use troupe_actors::{PermissionSet, Principal, PrincipalKind, Scope};

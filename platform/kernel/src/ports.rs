@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use crate::event::Event;
 use crate::job::Job;
 use crate::mail::Mail;
 use crate::pagination::{Page, PageRequest};
+use crate::secret_text::SecretText;
 
 /// A future behind a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -156,6 +158,43 @@ pub trait Authenticator: Send + Sync {
         credential: Credential,
         scope: &'a Scope,
     ) -> BoxFuture<'a, Result<Authenticated, Failure>>;
+}
+
+/// Proves again that the caller is who the session says, before what a stolen token must not do.
+pub trait Reauthenticator: Send + Sync {
+    /// Succeeds when this is the password of the scope's principal. A wrong one is counted like a
+    /// failed login, so that nobody guesses here; who has no password (an API key) is refused.
+    fn reauthenticate<'a>(
+        &'a self,
+        password: SecretText,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<(), Failure>>;
+}
+
+/// The place of the [`Reauthenticator`]. The service that uses it is initialised before the one that
+/// gives it (which asks the first who people are): the first provides the place, the second fills it.
+#[derive(Clone, Default)]
+pub struct Reauthentication(Arc<OnceLock<Arc<dyn Reauthenticator>>>);
+
+impl Reauthentication {
+    /// Fills the place, once; answers whether it was empty.
+    pub fn fill(&self, port: Arc<dyn Reauthenticator>) -> bool {
+        self.0.set(port).is_ok()
+    }
+
+    /// As [`Reauthenticator::reauthenticate`].
+    ///
+    /// # Errors
+    /// `kernel.reauthentication.missing` while the place is empty, and those of the port.
+    pub async fn reauthenticate(&self, password: SecretText, scope: &Scope) -> Result<(), Failure> {
+        let port = self.0.get().ok_or_else(|| {
+            Failure::unavailable(
+                "kernel.reauthentication.missing",
+                "this node cannot check passwords; ask one that runs the module auth",
+            )
+        })?;
+        port.reauthenticate(password, scope).await
+    }
 }
 
 /// The thing that a decision is about.

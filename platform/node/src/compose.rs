@@ -43,6 +43,7 @@ pub struct Composed {
     pub loaded: Loaded,
     pub assembly: Assembly,
     pub db: Db,
+    blobs: LocalBlobs,
     pub plan: Plan,
     pub edge: EdgeConfig,
 }
@@ -63,35 +64,54 @@ fn modules(db: &Db) -> Vec<Box<dyn Module>> {
     ]
 }
 
-/// Opens the data and initialises every module.
+/// Initialises every module and opens the data.
+pub async fn compose(config: Config) -> Result<Composed, Stop> {
+    make_directory(&config.data)?;
+    let composed = wire(config)?;
+    composed.open().await?;
+    Ok(composed)
+}
+
+/// Initialises every module; reads and writes nothing, neither in the data directory nor elsewhere.
 ///
 /// The sections were checked before; faults of all modules are reported together.
-pub async fn compose(config: Config) -> Result<Composed, Stop> {
+pub fn wire(config: Config) -> Result<Composed, Stop> {
     let Config { tree, data } = config;
     let node: NodeConfig = section(&tree)?;
     // The telemetry is installed before; reading it here checks it for every command.
     let _: TelemetryConfig = section(&tree)?;
     let edge: EdgeConfig = section(&tree)?;
-    make_directory(&data)?;
     let clock: SharedClock = Arc::new(SystemClock);
-    let db = open_database(&tree).await?;
+    let database: DatabaseConfig = section(&tree)?;
+    let db = Db::unopened(&database, clock.clone()).map_err(data_stop)?;
     let system = System::new(SystemConfig {
         name: node.name,
         wire_always: node.wire == Wire::Always,
         ..SystemConfig::default()
     });
     let mut around = Surroundings::new(system.clone(), clock.clone()).config(tree);
-    let blobs_health = provide_stores(&mut around, &data)?;
+    let blobs = provide_stores(&mut around, &data)?;
     let modules = Modules::validate(modules(&db)).map_err(|faults| refuse(&faults))?;
     let mut loaded = modules.initialise(&mut around).map_err(|faults| refuse(&faults))?;
     let mut assembly = loaded.take_assembly();
-    assembly.health.push(blobs_health);
+    assembly.health.push(blobs.health_check());
     let plan = Plan::merge(&[&assembly.migrations])
         .map_err(|error| Stop::new(Exit::Data, error.to_string()))?;
-    Ok(Composed { system, clock, around, loaded, assembly, db, plan, edge })
+    Ok(Composed { system, clock, around, loaded, assembly, db, blobs, plan, edge })
 }
 
 impl Composed {
+    async fn open(&self) -> Result<(), Stop> {
+        self.db.reach().await.map_err(|error| match &error {
+            DbError::Unreachable { .. } => Stop::new(
+                Exit::Data,
+                format!("{error}; start {}, or mend database.url", self.db.config().place()),
+            ),
+            _ => data_stop(error),
+        })?;
+        self.blobs.reach().map_err(|error| Stop::new(Exit::Data, error.to_string()))
+    }
+
     /// Brings the schema up to date.
     pub async fn migrate(&self) -> Result<Vec<String>, Stop> {
         self.db.migrate(&self.plan).await.map_err(data_stop)
@@ -181,22 +201,8 @@ pub fn lock_data(data: &Path) -> Result<File, Stop> {
     }
 }
 
-async fn open_database(tree: &ConfigTree) -> Result<Db, Stop> {
-    let config: DatabaseConfig = section(tree)?;
-    Db::open(&config).await.map_err(|error| match &error {
-        DbError::Unreachable { .. } => Stop::new(
-            Exit::Data,
-            format!("{error}; start {}, or mend database.url", config.place()),
-        ),
-        _ => data_stop(error),
-    })
-}
-
 /// The stores that modules reach through ports of the kernel.
-fn provide_stores(
-    around: &mut Surroundings,
-    data: &Path,
-) -> Result<troupe_kernel::health::HealthCheck, Stop> {
+fn provide_stores(around: &mut Surroundings, data: &Path) -> Result<LocalBlobs, Stop> {
     let clock = around.clock.clone();
     let (cache, blobs): (CacheConfig, BlobsConfig) = {
         let ctx = around.context();
@@ -212,11 +218,9 @@ fn provide_stores(
     };
     let cache = MemoryCache::new(&cache, clock.clone());
     around.container.provide::<dyn Cache>(Arc::new(cache));
-    let blobs = LocalBlobs::open(&blobs, data, clock)
-        .map_err(|error| Stop::new(Exit::Data, error.to_string()))?;
-    let health = blobs.health_check();
-    around.container.provide::<dyn BlobStore>(Arc::new(blobs));
-    Ok(health)
+    let blobs = LocalBlobs::unopened(&blobs, data, clock);
+    around.container.provide::<dyn BlobStore>(Arc::new(blobs.clone()));
+    Ok(blobs)
 }
 
 pub fn data_stop(error: DbError) -> Stop {

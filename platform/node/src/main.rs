@@ -58,7 +58,7 @@ async fn local(command: Command, config: config::Config) -> Result<(), Stop> {
         Command::Admin(command) => commands::admin::run(config, &command).await,
         Command::Audit(command) => commands::audit::run(config, &command).await,
         Command::Events(command) => commands::events::run(config, &command).await,
-        Command::Config(command) => commands::configuration::run(config, &command).await,
+        Command::Config(command) => commands::configuration::run(config, &command),
         _ => commands::serve::run(config).await,
     }
 }

@@ -77,6 +77,18 @@ fn the_configuration_is_printed_without_secrets_and_read_back() {
 }
 
 #[test]
+fn looking_at_the_configuration_makes_and_reaches_nothing() {
+    let directory = Directory::new();
+    let unreachable = "database.url=postgres://troupe@host.invalid/troupe";
+    for command in ["check", "print"] {
+        run(&directory, &["--data", "data", "config", command]).good();
+        run(&directory, &["--data", "data", "--set", unreachable, "config", command]).good();
+    }
+    let left: Vec<_> = std::fs::read_dir(directory.path()).expect("it is there").collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
 fn migrations_are_shown_taken_back_and_applied_again() {
     let directory = Directory::new();
     let migrate =

@@ -84,6 +84,20 @@ pub struct Login {
     pub device: Option<String>,
 }
 
+/// Proves that whoever has a session also has the password.
+///
+/// Fails with `auth.password.wrong` (forbidden), which counts like a failed login, and with
+/// `auth.login.locked`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProvePassword {
+    /// The user.
+    pub user: UserId,
+    /// Their address, by which failures are counted.
+    pub email: String,
+    /// Their password.
+    pub password: SecretText,
+}
+
 /// Changes a password with the current one and ends the user's other sessions.
 ///
 /// Fails with `auth.password.wrong` (forbidden), `auth.password.weak`, `auth.login.locked`.

@@ -1,4 +1,5 @@
-//! Logins: a desk that forwards by account, and shards that handle one login after the other.
+//! Logins and other proofs of a password: a desk that forwards by account, and shards that handle one
+//! after the other.
 //!
 //! Because the attempts at one account are handled in turn, a failure is counted before the next
 //! attempt is looked at: a burst of parallel guesses gets no more tries than a slow one. The desk
@@ -20,11 +21,12 @@ use troupe_kernel::ids::{SessionId, UserId};
 use troupe_kernel::invalidation::RevokeSession;
 
 use super::guard::{self, Attempt, Parties};
+use super::proof::{self, Claim};
 use super::tokens::{self, NewSession};
 use super::{Desk, standing, unrepeated};
 use crate::error;
 use crate::events::{self, SessionEvent};
-use crate::messages::{Login, LoginMessage, Tokens, VerifyPassword};
+use crate::messages::{Login, LoginMessage, ProvePassword, Tokens, VerifyPassword};
 use crate::repository::credentials;
 use crate::repository::sessions::{self, Ending, SessionRow};
 use crate::secret::new_token;
@@ -35,7 +37,7 @@ const DESK_CAPACITY: usize = 1024;
 /// write.
 const SHARDS_PER_HASH: usize = 4;
 
-/// Forwards each login to the shard of its account.
+/// Forwards each attempt to the shard of its account.
 pub struct LoginDesk {
     shards: Shards<LoginMessage>,
 }
@@ -75,14 +77,17 @@ impl Service for LoginDesk {
         message: &mut Lent<LoginMessage>,
         ctx: &mut Context<LoginMessage>,
     ) -> Handled {
-        let LoginMessage::Login(login) = &**message;
-        let parties = Parties::new(&login.email, ctx.scope());
+        let email = match &**message {
+            LoginMessage::Login(login) => &login.email,
+            LoginMessage::ProvePassword(request) => &request.email,
+        };
+        let parties = Parties::new(email, ctx.scope());
         let shard = self.shards.by(parties.account()).clone();
         ctx.forward(&shard, message.take())
     }
 }
 
-/// Handles the logins of some accounts.
+/// Handles the attempts at some accounts.
 pub struct LoginShard {
     desk: Desk,
 }
@@ -95,11 +100,18 @@ impl Service for LoginShard {
         message: &mut Lent<LoginMessage>,
         ctx: &mut Context<LoginMessage>,
     ) -> Handled {
-        let LoginMessage::Login(login) = &**message;
         let scope = unrepeated(ctx.scope());
-        let outcome = self.login(login, &scope).await;
-        count(&outcome);
-        ctx.reply(login, outcome?)
+        match &**message {
+            LoginMessage::Login(login) => {
+                let outcome = self.login(login, &scope).await;
+                count(&outcome);
+                ctx.reply(login, outcome?)
+            }
+            LoginMessage::ProvePassword(request) => {
+                self.prove_again(request, &scope).await?;
+                ctx.reply(request, ())
+            }
+        }
     }
 }
 
@@ -146,6 +158,22 @@ impl LoginShard {
                 Err(error::login_refused())
             }
         }
+    }
+
+    async fn prove_again(&self, request: &ProvePassword, scope: &Scope) -> Result<(), Failure> {
+        let parties = Parties::new(&request.email, scope);
+        let claim = Claim {
+            user: request.user,
+            password: &request.password,
+            action: "auth.reauthentication",
+        };
+        proof::check(&self.desk, scope, &parties, claim).await?;
+        self.desk
+            .db
+            .transaction(scope, async move |uow: &mut UnitOfWork| {
+                Ok(guard::succeeded(uow, &parties).await?)
+            })
+            .await
     }
 
     async fn open(&self, scope: &Scope, opening: Opening) -> Result<Tokens, Failure> {

@@ -14,13 +14,12 @@ use troupe_kernel::ids::{SessionId, UserId};
 use troupe_kernel::invalidation::{RevokeSession, RevokeSubject};
 
 use super::accounts::{Accounts, owner_of};
-use super::guard::{self, Attempt, Parties};
+use super::guard::{self, Parties};
+use super::proof::{self, Claim};
 use super::sessions::ending::end_sessions;
 use crate::error;
 use crate::events::{self, AccountEvent};
-use crate::messages::{
-    ChangePassword, ConfirmPasswordReset, DiscardResets, RequestPasswordReset, VerifyPassword,
-};
+use crate::messages::{ChangePassword, ConfirmPasswordReset, DiscardResets, RequestPasswordReset};
 use crate::repository::credentials;
 use crate::repository::one_time::{self, OneTimeRow, Purpose};
 use crate::repository::sessions::Whose;
@@ -36,8 +35,9 @@ impl Accounts {
     ) -> Result<(), Failure> {
         let user = self.desk.identity.ask(scope, GetUser { id: request.user }).await?;
         let parties = Parties::new(&user.email, scope);
-        guard::admit(&self.desk, &parties).await?;
-        self.prove_current(request, &parties, scope).await?;
+        let password = &request.current_password;
+        let claim = Claim { user: user.id, password, action: "auth.password.change" };
+        proof::check(&self.desk, scope, &parties, claim).await?;
         let owner = owner_of(&user);
         let hash = self.accepted(&request.new_password, owner, "/new_password", scope).await?;
         let whose = request
@@ -53,24 +53,6 @@ impl Accounts {
             })
             .await?;
         self.forget_sessions(ended, scope).await
-    }
-
-    async fn prove_current(
-        &self,
-        request: &ChangePassword,
-        parties: &Parties,
-        scope: &Scope,
-    ) -> Result<(), Failure> {
-        let user = request.user;
-        let hash =
-            self.desk.db.read(async move |conn| Ok(credentials::find(conn, user).await?)).await?;
-        let check = VerifyPassword { password: request.current_password.clone(), hash };
-        if self.desk.passwords.ask(scope, check).await?.matches {
-            return Ok(());
-        }
-        let attempt = Attempt { action: "auth.password.change", user: Some(user) };
-        guard::failed(&self.desk, scope, parties, attempt).await?;
-        Err(error::password_wrong())
     }
 
     async fn forget_sessions(&self, ended: Vec<SessionId>, scope: &Scope) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use troupe_kernel::PermissionsChanged;
 use troupe_kernel::ids::TenantId;
 use troupe_kernel::ports::{Question, Resource};
 use utoipa::ToSchema;
@@ -47,11 +48,11 @@ pub struct ExplainDecision {
     pub question: Explain,
 }
 
-/// Drops what is cached about a subject, or about everybody. Answered when it is done.
+/// Drops what is cached and a change concerns. Answered when it is done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Forget {
-    /// The subject; none for everybody.
-    pub subject: Option<Uuid>,
+    /// The change.
+    pub change: PermissionsChanged,
 }
 
 /// How a decision came about.

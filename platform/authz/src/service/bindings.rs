@@ -44,7 +44,7 @@ pub(super) async fn grant(
         })
         .await;
     let binding = setup.noted(scope, "authz.binding.grant", granted).await?;
-    setup.spread.changed(scope, Some(subject)).await?;
+    setup.spread.changed(scope, subject).await?;
     if binding.value.expires_at.is_some() {
         setup.spread.look_again(scope);
     }
@@ -107,7 +107,7 @@ pub(super) async fn revoke(
         })
         .await;
     let revoked = setup.noted(scope, "authz.binding.revoke", revoked).await?;
-    setup.spread.changed(scope, Some(revoked.value)).await?;
+    setup.spread.changed(scope, revoked.value).await?;
     Ok(Commanded { value: (), replayed: revoked.replayed })
 }
 
@@ -191,7 +191,7 @@ pub(super) async fn set_member_role(
         })
         .await?;
     if changed {
-        setup.spread.changed(scope, Some(command.subject)).await?;
+        setup.spread.changed(scope, command.subject).await?;
     }
     Ok(())
 }
@@ -231,7 +231,7 @@ pub(super) async fn forget_subject(
             Ok(())
         })
         .await?;
-    setup.spread.changed(scope, Some(subject)).await
+    setup.spread.changed(scope, subject).await
 }
 
 pub(super) async fn has_administrator(setup: &RolesSetup) -> Result<bool, Failure> {

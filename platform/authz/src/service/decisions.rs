@@ -8,7 +8,7 @@ use troupe_actors::{Batch, Context, Handled, Lent, Mail, Service};
 use troupe_authz_messages::{Decide, DecisionMessage, Explain, Explanation, Forget, Resolve};
 use troupe_database::Db;
 use troupe_kernel::clock::{SharedClock, Timestamp};
-use troupe_kernel::{Failure, PermissionSet, Principal, PrincipalKind, Scope};
+use troupe_kernel::{Failure, PermissionSet, PermissionsChanged, Principal, PrincipalKind, Scope};
 
 use crate::decision::Case;
 use crate::engine::{Engine, SharedEngine};
@@ -84,8 +84,8 @@ impl Decisions {
         Ok(loaded)
     }
 
-    fn forget(&mut self, subject: Option<uuid::Uuid>) {
-        self.memory.retain(|(known, _)| subject.is_some_and(|subject| *known != subject));
+    fn forget(&mut self, change: PermissionsChanged) {
+        self.memory.retain(|(subject, tenant)| !change.concerns(*subject, *tenant));
     }
 }
 
@@ -121,7 +121,7 @@ impl Service for Decisions {
         while questions.len() + forgotten.len() < BATCH_MAX {
             let Some(mail) = batch.next() else { break };
             if let DecisionMessage::Forget(forget) = &mail.message {
-                self.forget(forget.subject);
+                self.forget(forget.change);
                 forgotten.push(mail);
             } else {
                 questions.push(mail);

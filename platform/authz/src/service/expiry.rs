@@ -69,7 +69,7 @@ impl Expiry {
         loop {
             let ended = self.sweep(&scope).await?;
             for row in &ended {
-                self.setup.spread.changed(&scope, Some(row.subject.into())).await?;
+                self.setup.spread.changed(&scope, row.subject.into()).await?;
             }
             if ended.len() < usize::try_from(SWEEP_MAX).unwrap_or(usize::MAX) {
                 break;

@@ -125,7 +125,7 @@ pub(super) async fn update(
     }
     let permissions =
         command.permissions.as_deref().map(|keys| known_permissions(&engine, keys)).transpose()?;
-    let command = command.clone();
+    let (command, tenant) = (command.clone(), command.tenant);
     let changed = setup
         .db
         .command_marked(scope, async move |uow: &mut UnitOfWork| {
@@ -157,7 +157,7 @@ pub(super) async fn update(
         })
         .await;
     let role = setup.noted(scope, "authz.role.update", changed).await?;
-    setup.spread.changed(scope, None).await?;
+    setup.spread.changed_in(scope, tenant).await?;
     Ok(role)
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use troupe_actors::{ServiceRef, Shards};
 use troupe_authz_messages::{DecisionMessage, Forget};
+use troupe_kernel::ids::TenantId;
 use troupe_kernel::invalidation::{Invalidations, PermissionsChanged};
 use troupe_kernel::{Failure, Scope};
 use uuid::Uuid;
@@ -32,7 +33,23 @@ impl Spread {
         Self { decisions, invalidations, expiry }
     }
 
-    /// What a subject may do has changed; none means anybody's.
+    /// What a subject may do has changed everywhere.
+    ///
+    /// # Errors
+    /// As [`tell`](Self::tell).
+    pub async fn changed(&self, scope: &Scope, subject: Uuid) -> Result<(), Failure> {
+        self.tell(scope, PermissionsChanged { subject: Some(subject), tenant: None }).await
+    }
+
+    /// What anybody may do in a tenant has changed.
+    ///
+    /// # Errors
+    /// As [`tell`](Self::tell).
+    pub async fn changed_in(&self, scope: &Scope, tenant: TenantId) -> Result<(), Failure> {
+        self.tell(scope, PermissionsChanged { subject: None, tenant: Some(tenant.uuid()) }).await
+    }
+
+    /// Makes everybody forget what a change concerns.
     ///
     /// Our own actors forget first and the gates after them: a gate that asks again must not get the
     /// old answer from here.
@@ -40,19 +57,19 @@ impl Spread {
     /// # Errors
     /// When a cache did not acknowledge in time. The change is committed and the caches' age limit
     /// makes it effective; repeating the request with its idempotency key spreads it again.
-    pub async fn changed(&self, scope: &Scope, subject: Option<Uuid>) -> Result<(), Failure> {
+    async fn tell(&self, scope: &Scope, change: PermissionsChanged) -> Result<(), Failure> {
         let scope = scope.detached(SPREAD_WITHIN);
-        match subject {
+        match change.subject {
             Some(subject) => {
-                self.decisions.by(&subject).ask(&scope, Forget { subject: Some(subject) }).await?;
+                self.decisions.by(&subject).ask(&scope, Forget { change }).await?;
             }
             None => {
                 for shard in self.decisions.all() {
-                    shard.ask(&scope, Forget { subject: None }).await?;
+                    shard.ask(&scope, Forget { change }).await?;
                 }
             }
         }
-        self.invalidations.publish(&scope, PermissionsChanged { subject }).await
+        self.invalidations.publish(&scope, change).await
     }
 
     /// A binding with an end was made.

@@ -50,10 +50,11 @@ pub(super) async fn insert(
 
 /// The value of `transaction_id`.
 ///
-/// PostgreSQL: the id of this transaction, or of the last one that wrote an event of the same subject
-/// when that is later. A transaction gets its id at its first write, which may be before another one
-/// changed the same subject and committed; the maximum keeps the order per subject then. It is safe
-/// for readers, who take only rows below every running transaction: the own id is not above the value.
+/// PostgreSQL: the id of this transaction above the base of the epoch, or what the last one that
+/// wrote an event of the same subject has when that is later. A transaction gets its id at its first
+/// write, which may be before another one changed the same subject and committed; the maximum keeps the
+/// order per subject then. It is safe for readers, who take only rows below every running transaction:
+/// the own id is not above the value.
 /// SQLite: 0, since its one writer already orders positions.
 #[derive(Debug, Clone, QueryId)]
 struct CommitOrder<S> {
@@ -79,7 +80,7 @@ impl<S> ValidGrouping<()> for CommitOrder<S> {
 impl<S: QueryFragment<Pg>> QueryFragment<Pg> for CommitOrder<S> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            "GREATEST(pg_current_xact_id()::text::bigint, \
+            "GREATEST((SELECT base FROM log_epoch) + pg_current_xact_id()::text::bigint, \
              COALESCE((SELECT max(transaction_id) FROM outbox WHERE subject = ",
         );
         self.subject.walk_ast(out.reborrow())?;

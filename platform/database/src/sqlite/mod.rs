@@ -4,7 +4,8 @@ mod pool;
 mod thread;
 
 use std::ops::{Deref, DerefMut};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub(crate) use pool::SqlitePool;
 use pool::{Lease, Role};
@@ -53,14 +54,14 @@ impl DerefMut for SqliteConn {
 /// The writer's and the readers' pool of one file.
 #[derive(Debug, Clone)]
 pub(crate) struct SqliteFile {
+    path: PathBuf,
     writer: SqlitePool,
     readers: SqlitePool,
 }
 
 impl SqliteFile {
-    /// Opens the file, making its directory when that is missing.
-    pub(crate) async fn open(path: &Path, config: &DatabaseConfig) -> DbResult<Self> {
-        make_directory(path)?;
+    /// Builds the pools; nothing is opened yet.
+    pub(crate) fn new(path: &Path, config: &DatabaseConfig) -> Self {
         let synchronous = match config.sqlite_synchronous {
             SqliteSynchronous::Normal => "NORMAL",
             SqliteSynchronous::Full => "FULL",
@@ -74,17 +75,23 @@ impl SqliteFile {
             SqlitePool::new(path, Role::Writer, format!("{common} PRAGMA journal_mode = WAL;"), 1);
         let reader = format!("{common} PRAGMA query_only = ON;");
         let readers = SqlitePool::new(path, Role::Reader, reader, config.readers_max);
-        // The first connection shows whether the file can be used at all.
-        drop(writer.acquire(config.acquire_timeout).await?);
-        drop(readers.acquire(config.acquire_timeout).await?);
-        Ok(Self { writer, readers })
+        Self { path: path.to_owned(), writer, readers }
     }
 
-    pub(crate) async fn writer(&self, wait: std::time::Duration) -> DbResult<SqliteConn> {
+    /// Opens the file, making its directory when that is missing. The first connection shows whether
+    /// it can be used at all.
+    pub(crate) async fn reach(&self, wait: Duration) -> DbResult<()> {
+        make_directory(&self.path)?;
+        drop(self.writer.acquire(wait).await?);
+        drop(self.readers.acquire(wait).await?);
+        Ok(())
+    }
+
+    pub(crate) async fn writer(&self, wait: Duration) -> DbResult<SqliteConn> {
         Ok(SqliteConn { lease: self.writer.acquire(wait).await? })
     }
 
-    pub(crate) async fn reader(&self, wait: std::time::Duration) -> DbResult<SqliteConn> {
+    pub(crate) async fn reader(&self, wait: Duration) -> DbResult<SqliteConn> {
         Ok(SqliteConn { lease: self.readers.acquire(wait).await? })
     }
 }

@@ -1,5 +1,5 @@
 //! Reads a request body whole, within its limits of length and time and within what all bodies may
-//! take together.
+//! take together. What is refused is answered at once; the connection throws the rest away.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,10 +18,6 @@ use super::{Answered, Exchange};
 use crate::http::forwarded::limit_key;
 use crate::table::{Entry, Table};
 
-/// Of a body that is too long so much is read and thrown away, so that the caller, who still
-/// sends, reads the answer before the connection ends.
-const DISCARD_BYTES_MAX: usize = 256 * 1024;
-const DISCARD_WITHIN: Duration = Duration::from_millis(500);
 /// Room for a body that comes in pieces grows from here.
 const FIRST_BYTES: usize = 4096;
 /// One address may take this part of the budget.
@@ -131,27 +127,18 @@ pub(super) async fn read<'b>(
     let bytes_max = entry.body_bytes_max;
     let declared = declared_length(headers);
     if declared.is_some_and(|length| length > bytes_max as u64) {
-        discard(body).await;
         return Err(too_large(bytes_max, exchange));
     }
     let expected = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(bytes_max);
     let reading = collect(&mut body, expected, bytes_max, &mut share);
-    let fault = match tokio::time::timeout(entry.timeout, reading).await {
-        Ok(Ok(bytes)) => return Ok(Held { bytes, _share: share }),
-        Ok(Err(fault)) => fault,
-        Err(_) => return Err(slow(exchange)),
-    };
-    // What came is thrown away; what follows is not kept.
-    drop(share);
-    if !matches!(fault, Fault::Broken) {
-        discard(body).await;
+    match tokio::time::timeout(entry.timeout, reading).await {
+        Ok(Ok(bytes)) => Ok(Held { bytes, _share: share }),
+        Ok(Err(Fault::TooLarge)) => Err(too_large(bytes_max, exchange)),
+        Ok(Err(Fault::Full)) => Err(full(exchange)),
+        Ok(Err(Fault::AddressFull)) => Err(address_full(exchange)),
+        Ok(Err(Fault::Broken)) => Err(broken(exchange)),
+        Err(_) => Err(slow(exchange)),
     }
-    Err(match fault {
-        Fault::TooLarge => too_large(bytes_max, exchange),
-        Fault::Full => full(exchange),
-        Fault::AddressFull => address_full(exchange),
-        Fault::Broken => broken(exchange),
-    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,21 +182,6 @@ async fn collect(
         whole.extend_from_slice(&data);
     }
     Ok(first.unwrap_or_else(|| whole.freeze()))
-}
-
-async fn discard(mut body: Body) {
-    let discarding = async {
-        let mut left = DISCARD_BYTES_MAX;
-        while let Some(Ok(frame)) = body.frame().await {
-            let length = frame.data_ref().map_or(0, Bytes::len);
-            if length > left {
-                return;
-            }
-            left -= length;
-        }
-    };
-    // Whether all of it came does not matter.
-    drop(tokio::time::timeout(DISCARD_WITHIN, discarding).await);
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use troupe_actors::{
     Context, Failure, Handled, Lent, Moment, PermissionSet, Principal, Scope, Service,
 };
-use troupe_kernel::{Authorizer, Uuid};
+use troupe_kernel::{Authorizer, PermissionsChanged, Uuid};
 
 use super::flights::{Flights, Joined, LOOK_UP_WITHIN, Landing, Waiting, died};
 use super::generations::Generations;
@@ -33,10 +33,10 @@ pub struct Resolved {
     result: Result<PermissionSet, Failure>,
 }
 
-/// The permissions of a subject, or of all, have changed.
+/// Permissions have changed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Changed {
-    pub(crate) subject: Option<Uuid>,
+    pub(crate) change: PermissionsChanged,
 }
 
 /// Time to forget what is old.
@@ -100,7 +100,7 @@ pub(crate) struct AuthzGate {
     flights: Flights<Key>,
     /// Counts changes, so that a resolution knows whether one overtook it.
     revision: u64,
-    recent: Vec<(u64, Option<Uuid>)>,
+    recent: Vec<(u64, PermissionsChanged)>,
 }
 
 impl AuthzGate {
@@ -182,8 +182,9 @@ impl AuthzGate {
                 return Ok(());
             }
         };
-        let overtaken = self.recent.iter().any(|(revision, subject)| {
-            *revision > flight.revision && subject.is_none_or(|subject| subject == flight.key.0)
+        let (subject, tenant) = flight.key;
+        let overtaken = self.recent.iter().any(|(revision, change)| {
+            *revision > flight.revision && change.concerns(subject, tenant)
         });
         if overtaken && flight.attempts < ATTEMPTS_MAX {
             let key = flight.key;
@@ -214,19 +215,19 @@ impl AuthzGate {
         Ok(())
     }
 
-    fn forget(&mut self, subject: Option<Uuid>) {
-        self.known.retain(|key, _| subject.is_some_and(|subject| subject != key.0));
+    fn forget(&mut self, change: PermissionsChanged) {
+        self.known.retain(|(subject, tenant), _| !change.concerns(*subject, *tenant));
         if self.flights.is_empty() {
             return;
         }
         self.revision += 1;
         if self.recent.len() >= RECENT_MAX {
-            // Which subjects changed is no longer known: it may have been anybody.
+            // What changed is no longer known: it may have been anything.
             self.recent.clear();
-            self.recent.push((self.revision, None));
+            self.recent.push((self.revision, PermissionsChanged::default()));
             return;
         }
-        self.recent.push((self.revision, subject));
+        self.recent.push((self.revision, change));
     }
 
     fn tidy(&mut self) {
@@ -264,7 +265,7 @@ impl Service for AuthzGate {
         ctx: &mut Context<AuthzMessage>,
     ) -> Handled {
         if let AuthzMessage::Changed(changed) = &**message {
-            self.forget(changed.subject);
+            self.forget(changed.change);
             return ctx.reply(changed, ());
         }
         match message.take() {

@@ -67,8 +67,7 @@ impl Service for RevocationGate {
                 acknowledge(ctx, told, reply)
             }
             InvalidationMessage::PermissionsChanged(changed) => {
-                let subject = changed.subject;
-                let told = tell_all(&self.authz, &scope, &Changed { subject });
+                let told = tell_all(&self.authz, &scope, &Changed { change: *changed });
                 let reply = ctx.defer(changed);
                 acknowledge(ctx, told, reply)
             }

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 
+use super::linger::Watched;
 use super::stream::{self, Guarded, HeadWatch, Patience};
 use crate::config::EdgeConfig;
 use crate::front::{Front, Peer};
@@ -73,7 +74,8 @@ impl Http {
             async move {
                 watch.turn();
                 // A router is always ready and never fails.
-                let Ok(response) = router.call(request.map(Body::new)).await;
+                let body = |body| Body::new(Watched::new(body, watch.clone()));
+                let Ok(response) = router.call(request.map(body)).await;
                 watch.turn();
                 Ok::<_, Infallible>(response)
             }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod connection;
+mod linger;
 mod listener;
 mod stream;
 mod tls;

@@ -1,6 +1,6 @@
 //! Between hyper and the socket: ends a connection whose peer takes nothing or sends the head of a
-//! request too slowly, and gives the answers that hyper writes by itself (to a head that is no
-//! HTTP) the form of all others.
+//! request too slowly, gives the answers that hyper writes by itself (to a head that is no HTTP) the
+//! form of all others, and closes only when the peer had time to read its answer.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use troupe_kernel::Problem;
 use troupe_kernel::error::PROBLEM_MEDIA_TYPE;
+
+use super::linger::Linger;
 
 /// A problem document as a whole response, for where no request was understood.
 pub(super) fn problem(
@@ -61,18 +63,25 @@ fn bare(written: &[u8]) -> Option<String> {
     is_bare.then(|| problem(*status, code, detail, None))
 }
 
-/// Whether the connection reads the head of a request; the service and its stream share it.
+/// Where the connection is in a request; the service and its stream share it.
 #[derive(Debug, Default)]
 pub(super) struct HeadWatch {
     /// Odd while a request is answered, even while a head is awaited.
     turns: AtomicU64,
     late: AtomicBool,
+    /// The peer may still be sending what nobody reads.
+    unread: AtomicBool,
 }
 
 impl HeadWatch {
     /// A head is complete, or its answer is ready.
     pub(super) fn turn(&self) {
         self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a part of a request is left unread.
+    pub(super) fn set_unread(&self, unread: bool) {
+        self.unread.store(unread, Ordering::Relaxed);
     }
 
     /// Whether a head did not arrive in time.
@@ -100,11 +109,13 @@ pub(super) struct Guarded<S> {
     stalled: Option<Pin<Box<Sleep>>>,
     /// What is written instead of hyper's own answer, and how far it is.
     instead: Option<(Vec<u8>, usize)>,
+    /// Our side is shut down, and what the peer still sends is thrown away.
+    linger: Option<Linger>,
 }
 
 impl<S> Guarded<S> {
     pub(super) fn new(stream: S, patience: Patience, watch: Arc<HeadWatch>) -> Self {
-        Self { stream, patience, watch, head: None, stalled: None, instead: None }
+        Self { stream, patience, watch, head: None, stalled: None, instead: None, linger: None }
     }
 
     /// Counts the time of a head from its first byte; an error once it is up.
@@ -185,7 +196,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -193,6 +204,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     ) -> Poll<io::Result<usize>> {
         ready!(self.write_instead(context))?;
         if let Some(text) = bare(bytes) {
+            self.watch.set_unread(true);
             self.instead = Some((text.into_bytes(), 0));
             return Poll::Ready(Ok(bytes.len()));
         }
@@ -209,6 +221,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         if let Some(first) = slices.first()
             && let Some(text) = bare(first)
         {
+            self.watch.set_unread(true);
             self.instead = Some((text.into_bytes(), 0));
             return Poll::Ready(Ok(first.len()));
         }
@@ -228,8 +241,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.write_instead(context))?;
-        let polled = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.guard(context, polled)
+        let this = &mut *self;
+        if this.linger.is_none() {
+            let polled = Pin::new(&mut this.stream).poll_shutdown(context);
+            ready!(this.guard(context, polled))?;
+            if !this.watch.unread.load(Ordering::Relaxed) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let linger = this.linger.get_or_insert_with(Linger::new);
+        linger.poll(&mut this.stream, context).map(Ok)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use troupe_identity_messages::UserStatus;
+use troupe_kernel::SecretText;
 use troupe_kernel::ids::UserId;
 use troupe_kernel::pagination::PageRequest;
 use utoipa::ToSchema;
@@ -42,13 +43,16 @@ pub struct RequestVerification {
 /// Begins to change the address: the new one gets a mail with a link, the old one a notice.
 ///
 /// The answer is the same when another account has the address, so that it tells nothing about it;
-/// no link goes out then. Fails with `identity.email.unchanged`, `identity.email.too_many`.
+/// no link goes out then. Fails with `identity.email.unchanged`, `identity.email.too_many`, and like
+/// [`Reauthenticator`](troupe_kernel::ports::Reauthenticator).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RequestEmailChange {
     /// The account.
     pub user: UserId,
     /// The new address.
     pub email: String,
+    /// The caller's password.
+    pub current_password: SecretText,
 }
 
 /// What a token proves.
@@ -89,11 +93,14 @@ pub struct ConfirmEmail {
 
 /// Begins the deletion of an account; it happens after the configured time.
 ///
-/// Fails with `identity.user.last_owner` while an organisation would be left without an owner.
+/// Fails with `identity.user.last_owner` while an organisation would be left without an owner, and
+/// like [`Reauthenticator`](troupe_kernel::ports::Reauthenticator).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RequestDeletion {
     /// The account.
     pub user: UserId,
+    /// The caller's password.
+    pub current_password: SecretText,
 }
 
 /// Takes the request back; no effect when there is none.

@@ -25,7 +25,8 @@ pub use slugs::{FindSlug, ForgetSlugs, SlugLoaded, SlugMessage};
 
 protocol! {
     /// A user's own account, and what administrators do with accounts.
-    pub enum AccountMessage("identity.accounts", 1) redact ["email", "token"] {
+    pub enum AccountMessage("identity.accounts", 2)
+    redact ["email", "token", "current_password"] {
         /// Answers the caller's account, or another to an administrator.
         GetProfile => User,
         /// Changes names, language or time zone.

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use troupe_identity_messages::{OrganisationStatus, UserStatus};
+use troupe_kernel::SecretText;
 use utoipa::ToSchema;
 
 /// What to change of a profile; a field that is left out stays as it is.
@@ -22,6 +23,16 @@ pub(super) struct ProfileChange {
 pub(super) struct EmailChange {
     /// The new e-mail address.
     pub(super) email: String,
+    /// One's password, which whoever stole a token does not know.
+    pub(super) current_password: SecretText,
+}
+
+/// The proof that it is the person who asks.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PasswordProof {
+    /// One's password, which whoever stole a token does not know.
+    pub(super) current_password: SecretText,
 }
 
 /// The token of a link.

@@ -5,7 +5,7 @@ use troupe_identity_messages::{Membership, User};
 use troupe_kernel::pagination::Page;
 use troupe_kernel::{HttpResponse, Route};
 
-use super::bodies::{EmailChange, ProfileChange, ReasonBody, UserQuery};
+use super::bodies::{EmailChange, PasswordProof, ProfileChange, ReasonBody, UserQuery};
 use super::caller;
 use crate::messages::{
     AccountMessage, CancelDeletion, GetProfile, LeaveOrganisation, ListOwnOrganisations,
@@ -77,7 +77,8 @@ fn own_address(accounts: &ServiceRef<AccountMessage>) -> Vec<Route> {
             .summary("Begin to change one's address")
             .description(
                 "The new address gets a mail with a link; the change happens when the link is used. \
-                 The answer does not tell whether another account has the address.",
+                 The answer does not tell whether another account has the address. A wrong password \
+                 counts like a failed login; no reply is kept for an Idempotency-Key.",
             )
             .tag(TAG)
             .body::<EmailChange>()
@@ -85,8 +86,9 @@ fn own_address(accounts: &ServiceRef<AccountMessage>) -> Vec<Route> {
             .ask(
                 accounts,
                 |request| {
-                    let EmailChange { email } = request.json()?;
-                    Ok(RequestEmailChange { user: caller(request)?, email })
+                    let user = caller(request)?;
+                    let EmailChange { email, current_password } = request.json()?;
+                    Ok(RequestEmailChange { user, email, current_password })
                 },
                 |()| Ok(HttpResponse::accepted()),
             ),
@@ -98,12 +100,21 @@ fn own_deletion(accounts: &ServiceRef<AccountMessage>) -> Vec<Route> {
         Route::post("/v1/users/me/deletion")
             .authenticated()
             .summary("Ask for the deletion of one's account")
-            .description("`deletion_due_at` of the answer says when it happens; until then it can be taken back.")
+            .description(
+                "`deletion_due_at` of the answer says when it happens; until then it can be taken \
+                 back. A wrong password counts like a failed login; no reply is kept for an \
+                 Idempotency-Key.",
+            )
             .tag(TAG)
+            .body::<PasswordProof>()
             .returns::<User>(202)
             .ask(
                 accounts,
-                |request| Ok(RequestDeletion { user: caller(request)? }),
+                |request| {
+                    let user = caller(request)?;
+                    let PasswordProof { current_password } = request.json()?;
+                    Ok(RequestDeletion { user, current_password })
+                },
                 |user| {
                     let status = troupe_kernel::StatusCode::ACCEPTED;
                     Ok(HttpResponse::json(status, &user).etag(user.version))

@@ -29,10 +29,11 @@ pub(super) async fn request(
     scope: &Scope,
     command: &RequestDeletion,
 ) -> Result<Commanded<User>, Failure> {
+    let scope = shared.prove_caller(scope, &command.current_password).await?;
     let (id, grace) = (command.user, shared.config.deletion_grace);
     shared
         .db
-        .command_marked(scope, async move |uow: &mut UnitOfWork| {
+        .command_marked(&scope, async move |uow: &mut UnitOfWork| {
             user_rows::lock(uow.conn(), id).await?;
             let mut user = users::existing(uow.conn(), id).await?;
             if user.deletion_due_at.is_some() {

@@ -28,7 +28,7 @@ use troupe_authz_messages::{AuthzMessage, CheckAssignable, SetMemberRole};
 use troupe_database::{Commanded, Db};
 use troupe_kernel::clock::Timestamp;
 use troupe_kernel::ids::{TenantId, UserId};
-use troupe_kernel::{AuditRecord, Failure, Invalidations};
+use troupe_kernel::{AuditRecord, Failure, Invalidations, Reauthentication, SecretText};
 
 use crate::config::IdentityConfig;
 use crate::messages::{ForgetSlugs, SlugMessage};
@@ -44,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) authz: ServiceRef<AuthzMessage>,
     pub(crate) slugs: ServiceRef<SlugMessage>,
     pub(crate) invalidations: Invalidations,
+    pub(crate) reauthentication: Reauthentication,
     pub(crate) config: Arc<IdentityConfig>,
 }
 
@@ -74,6 +75,19 @@ impl Shared {
         role: &str,
     ) -> Result<(), Failure> {
         self.authz.ask(scope, CheckAssignable { tenant, role: role.to_owned() }).await
+    }
+
+    /// Proves again who calls, and answers the scope for the work.
+    ///
+    /// That has no idempotency key: with it the fingerprint of the request would be stored, which is a
+    /// fast hash of a body that holds a password.
+    async fn prove_caller(&self, scope: &Scope, password: &SecretText) -> Result<Scope, Failure> {
+        self.reauthentication.reauthenticate(password.clone(), scope).await?;
+        let mut scope = scope.clone();
+        if scope.idempotency().is_some() {
+            scope.origin_mut().idempotency = None;
+        }
+        Ok(scope)
     }
 
     /// Makes the slug cache of this node forget. Other nodes hear it by the event.

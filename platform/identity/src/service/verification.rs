@@ -121,11 +121,12 @@ pub(super) async fn request_change(
     let Some(email) = faults.take("/email", EmailAddress::parse(&command.email)) else {
         return Err(faults.into_failure("identity.user.invalid"));
     };
+    let scope = shared.prove_caller(scope, &command.current_password).await?;
     let token = NewToken::random()?;
     let (id, config) = (command.user, shared.config.clone());
     shared
         .db
-        .command_marked(scope, async move |uow: &mut UnitOfWork| {
+        .command_marked(&scope, async move |uow: &mut UnitOfWork| {
             let user = users::active(uow.conn(), id).await?;
             if user.email == email.as_str() {
                 return Err(error::same_email());

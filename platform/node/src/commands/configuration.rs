@@ -16,8 +16,9 @@ use crate::print;
 /// How a secret that is set is written.
 const MASKED: &str = "= \"***\"";
 
-pub async fn run(config: Config, command: &ConfigCommand) -> Result<(), Stop> {
-    let composed = compose::compose(config).await?;
+/// Opens nothing: a configuration may be looked at where its data is not.
+pub fn run(config: Config, command: &ConfigCommand) -> Result<(), Stop> {
+    let composed = compose::wire(config)?;
     match command {
         ConfigCommand::Check => print("the configuration is good\n"),
         ConfigCommand::Print => {

@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use self::scene::Scene;
-use self::tables::{FOREIGN, OWN, PUBLIC, WITHOUT_FOREIGN};
+use self::tables::{FOREIGN, OWN, PUBLIC, SENSITIVE, WITHOUT_FOREIGN};
 use crate::data::Postgres;
 use crate::node::Node;
+use crate::people::PASSWORD;
 
 /// What the API key of the scene may do.
 const KEY_PERMISSION: &str = "blog.post.read";
@@ -155,6 +156,44 @@ fn every_route_keeps_one_organisation_from_another() {
             let row = FOREIGN.iter().find(|row| row.0 == name).expect("a row");
             scene.node.web.get(&scene.fill(row.1)).token(&scene.ada.token).send().expect(200);
         }
+    });
+}
+
+#[test]
+fn what_a_stolen_token_must_not_do_asks_for_the_password() {
+    on_both(|scene| {
+        let web = &scene.node.web;
+        let document = web.get("/openapi.json").send().expect(200).json();
+        for (name, more, password_place) in SENSITIVE {
+            let path = name.strip_prefix("POST ").expect("a change");
+            let operation = &document["paths"][path]["post"];
+            assert!(operation["requestBody"]["required"].as_bool().unwrap_or(false), "{operation}");
+            let with = |token: &str, password: &str| {
+                let mut body: Value = serde_json::from_str(more).expect("the table has JSON");
+                body[password_place] = Value::from(password);
+                web.post(path).token(token).json(&body.to_string()).send()
+            };
+            let without = web.post(path).token(&scene.bob.token).json(more).send();
+            assert_eq!(
+                (without.status, without.problem().as_str()),
+                (400, "kernel.body.malformed")
+            );
+            let wrong = with(&scene.bob.token, "not the password");
+            assert_eq!((wrong.status, wrong.problem().as_str()), (403, "auth.password.wrong"));
+            let by_key = with(&scene.key, PASSWORD);
+            let problem = by_key.problem();
+            assert_eq!((by_key.status, problem.as_str()), (403, "identity.principal.not_a_user"));
+            with(&scene.nobody.token, PASSWORD).expect(202);
+        }
+        let guess = || {
+            let body = r#"{"email":"bob@new.example","current_password":"not the password"}"#;
+            web.post("/v1/users/me/email-change").token(&scene.bob.token).json(body).send()
+        };
+        let codes: Vec<String> = (0..8).map(|_| guess().problem()).collect();
+        assert_eq!(codes.last().map(String::as_str), Some("auth.login.locked"), "{codes:?}");
+        let body = format!(r#"{{"email":"bob@example.org","password":"{PASSWORD}"}}"#);
+        let login = web.post("/v1/auth/login").json(&body).send();
+        assert_eq!((login.status, login.problem().as_str()), (429, "auth.login.locked"));
     });
 }
 

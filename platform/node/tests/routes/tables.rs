@@ -194,8 +194,17 @@ pub const WITHOUT_FOREIGN: &[(&str, &str)] = &[
     ("POST /v1/blog/posts", "writes to the token's organisation; the body names no thing"),
     ("POST /v1/organisations", "makes an organisation of the token's user"),
     ("PATCH /v1/users/me", "changes the token's user"),
-    ("POST /v1/users/me/deletion", "ends the account of the token's user"),
+    ("POST /v1/users/me/deletion", "ends the account of the token's user, who gives the password"),
     ("DELETE /v1/users/me/deletion", "keeps the account of the token's user"),
-    ("POST /v1/users/me/email-change", "changes the address of the token's user"),
+    (
+        "POST /v1/users/me/email-change",
+        "changes the address of the token's user, who gives the password",
+    ),
     ("POST /v1/users/me/email-verification", "sends a mail to the token's user"),
+];
+
+/// Routes that ask for the password beside the token, the rest of their body, and its field.
+pub const SENSITIVE: &[(&str, &str, &str)] = &[
+    ("POST /v1/users/me/email-change", r#"{"email":"new@new.example"}"#, "current_password"),
+    ("POST /v1/users/me/deletion", "{}", "current_password"),
 ];

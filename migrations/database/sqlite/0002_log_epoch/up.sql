@@ -1,0 +1,2 @@
+-- Nothing: on SQLite positions alone order the log, and they go with the file.
+SELECT 1;
