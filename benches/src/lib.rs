@@ -6,6 +6,7 @@
 
 pub mod contenders;
 pub mod statistics;
+pub mod suite;
 
 use std::time::Duration;
 

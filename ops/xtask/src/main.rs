@@ -1,4 +1,4 @@
-//! The commands of the repository: test, ci, layers, services.
+//! The commands of the repository: test, ci, bench, layers, services.
 //!
 //! `cargo xtask help` lists them. This crate knows the repository and nothing of the product: it
 //! links none of our crates, so that it builds in seconds and still works when they do not.
@@ -8,6 +8,7 @@
     reason = "a command line tool answers on its standard streams"
 )]
 
+mod bench;
 mod ci;
 mod layers;
 mod process;
@@ -29,6 +30,9 @@ The commands of the repository.
                                  again with every message sent through its encoding, then the tour
                                  on both dialects; --quick leaves the tour out
   cargo xtask ci                 what a change must pass: fmt, clippy, doc, layers, deny, machete, test
+  cargo xtask bench [--quick] [SCENARIO...]
+                                 measure the platform beside the plain alternatives and print goals
+                                 against figures; --quick takes less than ten minutes
   cargo xtask layers             check the dependency rules and the shape of the tree (ARCHITECTURE.md)
   cargo xtask services COMMAND   up | down | status | logs: the backing services (PostgreSQL)
 
@@ -65,6 +69,7 @@ fn dispatch(arguments: &[&str]) -> Result<bool> {
         ["test", options @ ..] => {
             test::command(&Workspace::load()?, test::Options::parse(options)?)
         }
+        ["bench", options @ ..] => bench::command(&bench::Options::parse(options)?),
         ["ci"] => ci::command(&Workspace::load()?),
         other => bail!("no command `{}`: see `cargo xtask help`", other.join(" ")),
     }

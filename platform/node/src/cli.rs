@@ -77,6 +77,8 @@ pub enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Loads a running node and measures its answers from the moment each request was due
+    Bench(BenchArgs),
     /// Prints a completion script for a shell
     Completions {
         /// Which shell
@@ -228,6 +230,52 @@ pub enum ActorsCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// What is sent to a running node.
+#[derive(Debug, Clone, Args)]
+pub struct BenchArgs {
+    /// Address of the node
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080",
+        env = "TROUPE_SERVER"
+    )]
+    pub url: String,
+
+    /// Path and query of the request
+    #[arg(long, default_value = "/livez")]
+    pub path: String,
+
+    /// Requests per second at random moments (an open loop); without it each connection asks again as
+    /// soon as it has its answer
+    #[arg(long, value_name = "N")]
+    pub rate: Option<f64>,
+
+    /// Connections
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub connections: usize,
+
+    /// How long it measures, after a warm-up of one second
+    #[arg(long, default_value = "10s", value_parser = troupe_load::parse_duration)]
+    pub duration: std::time::Duration,
+
+    /// A file with requests, rates and values instead of the flags above
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "rate", "connections", "duration"])]
+    pub scenario: Option<PathBuf>,
+
+    /// An access token or API key; better given as TROUPE_TOKEN, which other users cannot see
+    #[arg(long, env = "TROUPE_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+
+    /// The node may lie on another machine, which is yours
+    #[arg(long)]
+    pub allow_remote: bool,
+
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

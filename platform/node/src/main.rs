@@ -38,6 +38,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
             Ok(())
         }
         Command::Actors(command) => commands::actors::run(&command),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Blog(command) => commands::blog::run(&command),
         command => {
             let config = config::load(&cli.node)?;

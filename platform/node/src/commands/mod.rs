@@ -3,6 +3,7 @@
 pub mod actors;
 pub mod admin;
 pub mod audit;
+pub mod bench;
 pub mod blog;
 pub mod configuration;
 pub mod events;

@@ -1,0 +1,267 @@
+//! `suite run [--quick] [--postgres URL] [SCENARIO…]` and `suite callgrind [--record]`.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool answers on its standard streams"
+)]
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context as _, bail, ensure};
+use rustix::thread::{CpuSet, sched_setaffinity};
+use troupe_benches::suite::catalog::{Catalog, Database, Pace, Scenario, folder};
+use troupe_benches::suite::goals::{Verdict, rows};
+use troupe_benches::suite::machine::Machine;
+use troupe_benches::suite::record::{Record, goals_table, outcome_table};
+use troupe_benches::suite::rounds::{self, Effort};
+use troupe_benches::suite::server::Place;
+use troupe_benches::suite::{callgrind, messaging};
+
+const SEED: u64 = 42;
+const QUICK: Effort = Effort { rounds: 5, divisor: 3, seed: SEED, open_seconds: 2 };
+const FULL: Effort = Effort { rounds: 9, divisor: 1, seed: SEED, open_seconds: 5 };
+/// Rounds of a scenario that takes a fixed time.
+const TIMED_ROUNDS: usize = 3;
+/// A peer's `build` ends with this when its toolchain is missing.
+const NO_TOOLCHAIN: i32 = 69;
+
+const HELP: &str = "\
+suite run [OPTION…] [SCENARIO…]   all scenarios of suite.toml, or these
+suite callgrind [OPTION…]         counts instructions and compares them with the budget
+suite list                        the scenarios
+
+  --quick            fewer rounds and requests, the quick scenarios only (run)
+  --record           lowers the budget to what was counted (callgrind)
+  --postgres URL     a superuser's address; without it PostgreSQL is left out
+  --peer NAME        only these peers; may be repeated; `--peer none` for none
+  --directory PATH   where the fixture and logs lie (a folder in the temporary directory)
+  --results PATH     where results are written (benches/results)
+
+It ends with 1 when a goal is missed or the budget is exceeded.
+";
+
+#[derive(Default)]
+struct Options {
+    words: Vec<String>,
+    quick: bool,
+    record: bool,
+    postgres: Option<String>,
+    peers: Vec<String>,
+    directory: Option<PathBuf>,
+    results: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match options().and_then(|options| dispatch(&options)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("suite: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn options() -> anyhow::Result<Options> {
+    let mut options = Options::default();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--quick" => options.quick = true,
+            "--record" => options.record = true,
+            "--postgres" => options.postgres = Some(value()?),
+            "--peer" => options.peers.push(value()?),
+            "--directory" => options.directory = Some(value()?.into()),
+            "--results" => options.results = Some(value()?.into()),
+            word if word.starts_with('-') => bail!("no option {word}\n\n{HELP}"),
+            word => options.words.push(word.to_owned()),
+        }
+    }
+    Ok(options)
+}
+
+fn dispatch(options: &Options) -> anyhow::Result<bool> {
+    let catalog = Catalog::load()?;
+    let words: Vec<&str> = options.words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["run", scenarios @ ..] => run(&catalog, options, scenarios),
+        ["callgrind"] => count(&catalog, options),
+        ["list"] => {
+            for Scenario { name, what, .. } in &catalog.scenario {
+                println!("{name:<18} {what}");
+            }
+            Ok(true)
+        }
+        _ => bail!("{HELP}"),
+    }
+}
+
+fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<bool> {
+    let began = Instant::now();
+    let effort = if options.quick { QUICK } else { FULL };
+    for name in names {
+        let known = catalog.scenario(name).is_some() || matches!(*name, "messaging" | "callgrind");
+        ensure!(known, "no scenario `{name}`: see `suite list`");
+    }
+    let wanted = |name: &str, quick: bool| {
+        if names.is_empty() { quick || !options.quick } else { names.contains(&name) }
+    };
+    let peers = peers(options)?;
+    let place = place(options)?;
+    pin()?;
+    let mut record = Record::new(Machine::here(place.postgres.as_deref()), effort);
+    for scenario in &catalog.scenario {
+        let needed = names.iter().filter_map(|name| catalog.scenario(name));
+        let needed = scenario.name == "cached" && needed.into_iter().any(is_paced);
+        if !(wanted(&scenario.name, scenario.quick) || needed) {
+            continue;
+        }
+        if scenario.database == Database::Postgres && place.postgres.is_none() {
+            println!("\n{}: left out, no --postgres", scenario.name);
+            continue;
+        }
+        println!("\n{}: {} [{:.0} s]", scenario.name, scenario.what, began.elapsed().as_secs_f64());
+        let mut effort = effort;
+        if matches!(scenario.pace, Pace::Overload(_)) {
+            effort.rounds = effort.rounds.min(TIMED_ROUNDS);
+        }
+        let cached = record.findings.scenarios.get("cached");
+        let peaks = cached.map(rounds::peaks).unwrap_or_default();
+        let outcome = rounds::measure(catalog, scenario, &peers.http, &place, effort, &peaks)?;
+        println!("{}", outcome_table(&outcome));
+        record.findings.scenarios.insert(scenario.name.clone(), outcome);
+    }
+    if wanted("messaging", true) {
+        println!("\nmessaging [{:.0} s]", began.elapsed().as_secs_f64());
+        record.findings.messaging =
+            messaging::measure(&catalog.messaging, &peers.messaging, effort)?;
+    }
+    if wanted("callgrind", true) {
+        println!("\ncallgrind [{:.0} s]", began.elapsed().as_secs_f64());
+        match callgrind::count(catalog, &place) {
+            Ok(counted) => record.findings.instructions = counted,
+            Err(error) => println!("left out: {error:#}"),
+        }
+    }
+    if names.is_empty() && !options.quick {
+        sweep(catalog, &place, &mut record)?;
+    }
+    let goals = rows(&catalog.goal, &record.findings);
+    let results = options.results.clone().unwrap_or_else(|| folder().join("results"));
+    record.write(&results, catalog, &goals)?;
+    println!("\n{}\n{:.0} s", goals_table(&goals), began.elapsed().as_secs_f64());
+    Ok(goals.iter().all(|row| row.verdict != Verdict::Missed))
+}
+
+fn is_paced(scenario: &Scenario) -> bool {
+    matches!(scenario.pace, Pace::OfTight(_) | Pace::Overload(_))
+}
+
+/// Latency at several shares of the peak of `tight`, for the plot.
+fn sweep(catalog: &Catalog, place: &Place, record: &mut Record) -> anyhow::Result<()> {
+    let cached = catalog.scenario("cached").context("suite.toml has no scenario `cached`")?;
+    let Some(outcome) = record.findings.scenarios.get("cached") else { return Ok(()) };
+    let peaks = rounds::peaks(outcome);
+    let effort = Effort { rounds: 1, ..FULL };
+    for percent in [10, 25, 50, 70, 85, 95] {
+        let mut scenario = cached.clone();
+        let share = f64::from(percent) / 100.0;
+        scenario.pace = Pace::OfTight(share);
+        println!("\nlatency at {percent} % of the peak of tight");
+        let outcome = rounds::measure(catalog, &scenario, &[], place, effort, &peaks)?;
+        let rate = peaks.get("tight").copied().unwrap_or_default() * share;
+        for (name, turns) in &outcome.turns {
+            for turn in turns.iter().filter(|turn| turn.fault.is_none()) {
+                let point = [rate, turn.latency.p50_us, turn.latency.p99_us];
+                record.sweep.entry(name.clone()).or_default().push(point);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn count(catalog: &Catalog, options: &Options) -> anyhow::Result<bool> {
+    let place = place(options)?;
+    pin()?;
+    let counted = callgrind::count(catalog, &place)?;
+    if options.record {
+        callgrind::record(&counted)?;
+    }
+    let mut well = true;
+    for said in callgrind::judge(&counted, &callgrind::budget()?) {
+        match said {
+            Ok(line) => println!("{line}"),
+            Err(line) => {
+                well = false;
+                println!("{line}");
+            }
+        }
+    }
+    Ok(well)
+}
+
+/// The generator, which is this process, on the second core; servers get the first.
+fn pin() -> anyhow::Result<()> {
+    let cores = std::thread::available_parallelism()?.get();
+    ensure!(cores > 1, "one core for the server and one for the generator are needed");
+    let mut cores = CpuSet::new();
+    cores.set(1);
+    Ok(sched_setaffinity(None, &cores)?)
+}
+
+/// Makes the fixture; tokens are good for a day, so it is made anew each time.
+fn place(options: &Options) -> anyhow::Result<Place> {
+    let directory = options.directory.clone();
+    let directory = directory.unwrap_or_else(|| std::env::temp_dir().join("troupe-suite"));
+    std::fs::create_dir_all(&directory)?;
+    let contender = std::env::current_exe()?.with_file_name("contender");
+    let made = Command::new(&contender).arg("fixture").arg(&directory).status();
+    let made = made.with_context(|| contender.display().to_string())?;
+    ensure!(made.success(), "the fixture was not made: {made}");
+    Ok(Place { directory, postgres: options.postgres.clone() })
+}
+
+#[derive(Default)]
+struct Peers {
+    http: Vec<String>,
+    messaging: Vec<String>,
+}
+
+/// Builds the peers whose toolchain is here.
+fn peers(options: &Options) -> anyhow::Result<Peers> {
+    let mut peers = Peers::default();
+    let Ok(entries) = std::fs::read_dir(folder().join("peers")) else { return Ok(peers) };
+    let mut names: Vec<String> =
+        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    for name in names {
+        let folder = folder().join("peers").join(&name);
+        let asked = options.peers.is_empty() || options.peers.contains(&name);
+        if !asked || !folder.join("peer.toml").is_file() {
+            continue;
+        }
+        let status = Command::new(folder.join("build")).status();
+        let status = status.with_context(|| format!("peers/{name}/build"))?;
+        match status.code() {
+            Some(0) => {}
+            Some(NO_TOOLCHAIN) => {
+                println!("peer {name}: left out, its toolchain is missing");
+                continue;
+            }
+            _ => {
+                println!("peer {name}: left out, its build failed ({status})");
+                continue;
+            }
+        }
+        if folder.join("serve").is_file() {
+            peers.http.push(name.clone());
+        }
+        if folder.join("messaging").is_file() {
+            peers.messaging.push(name);
+        }
+    }
+    Ok(peers)
+}

@@ -1,0 +1,79 @@
+//! `cargo xtask bench`: builds the benchmarks as they are measured and runs the suite.
+
+use anyhow::{Result, bail};
+
+use crate::process::{self, cargo, variable};
+use crate::services::Started;
+
+/// The variable by which everything finds PostgreSQL.
+const POSTGRES: &str = "TROUPE_TEST_POSTGRES";
+const PACKAGE: &str = "troupe-benches";
+
+/// What the suite is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    quick: bool,
+    /// Scenarios of `benches/suite.toml`; none means all.
+    scenarios: Vec<String>,
+}
+
+impl Options {
+    /// Reads the words after `bench`.
+    pub(crate) fn parse(words: &[&str]) -> Result<Self> {
+        let mut options = Self::default();
+        for &word in words {
+            match word {
+                "--quick" => options.quick = true,
+                other if other.starts_with('-') => {
+                    bail!("bench {other}: the only option is --quick")
+                }
+                scenario => options.scenarios.push(scenario.to_owned()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Builds and runs between starting and stopping the services. `Ok(false)`: a goal is missed.
+pub(crate) fn command(options: &Options) -> Result<bool> {
+    let mut build = cargo();
+    build.args(["build", "--profile", "bench", "--package", PACKAGE, "--bins"]);
+    if !process::run(build)? {
+        return Ok(false);
+    }
+    let started = Started::start()?;
+    for missing in &started.missing {
+        println!("left out: everything on {missing}");
+    }
+    let postgres = started
+        .variables
+        .iter()
+        .find(|(name, _)| *name == POSTGRES)
+        .map(|(_, url)| url.clone())
+        .or_else(|| variable(POSTGRES));
+    let mut suite = cargo();
+    suite.args(["run", "--profile", "bench", "--package", PACKAGE, "--bin", "suite", "--", "run"]);
+    if options.quick {
+        suite.arg("--quick");
+    }
+    if let Some(url) = postgres {
+        suite.args(["--postgres", &url]);
+    }
+    suite.args(&options.scenarios);
+    let result = process::run(suite);
+    started.stop()?;
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scenarios_and_the_one_option_are_told_apart() {
+        let options = Options::parse(&["--quick", "cached", "open-25"]).expect("right words");
+        assert!(options.quick);
+        assert_eq!(options.scenarios, ["cached", "open-25"]);
+        assert!(Options::parse(&["--fast"]).is_err());
+    }
+}
