@@ -428,7 +428,7 @@ impl<S: Service> Running<S> {
             protocol: Cow::Borrowed(protocol),
             kind: Cow::Borrowed(kind),
             sequence: watched.sequence,
-            trace: self.ctx.scope.trace_id(),
+            trace: self.ctx.scope.origin().map(|origin| origin.trace),
             asked: watched.asked,
             sent_nanos: watched.sent_nanos,
             began_nanos: watched.began_nanos,

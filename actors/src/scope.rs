@@ -3,6 +3,8 @@
 //! A scope is cheap to clone: a few words and one shared pointer. Work started inside a handler
 //! takes the handler's scope, so that a deadline or a trace never ends at a hop.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +39,7 @@ pub struct Idempotency {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateState {
     /// Name of the policy.
-    pub policy: String,
+    pub policy: Cow<'static, str>,
     /// Requests allowed in a window.
     pub quota: u32,
     /// Length of the window in seconds.
@@ -71,7 +73,7 @@ pub struct Origin {
     /// The caller's idempotency key, if one came.
     pub idempotency: Option<Idempotency>,
     /// The caller's network address, for audit and limits.
-    pub address: Option<String>,
+    pub address: Option<IpAddr>,
     /// What goes back with the reply.
     pub trailers: Trailers,
 }

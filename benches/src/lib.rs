@@ -5,6 +5,8 @@
 //! work on the machine disturbs little. Each ratio comes with a bootstrap interval over rounds.
 
 pub mod contenders;
+pub mod fixture;
+pub mod http;
 pub mod statistics;
 pub mod suite;
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +83,7 @@ pub struct KindSummary {
     pub handling: Latency,
 }
 
-type Timings = HashMap<(&'static str, &'static str), (Histogram, Histogram)>;
+type Timings = HashMap<(&'static str, &'static str), (Histogram, Histogram), RandomState>;
 
 /// Wait and handling times for each kind of message, of the messages that were timed.
 #[derive(Default)]

@@ -38,8 +38,8 @@ pub struct MessageRecord {
     pub kind: Cow<'static, str>,
     /// Place in the order in which its incarnation handled messages.
     pub sequence: u64,
-    /// The trace, as 32 hex digits.
-    pub trace: Option<String>,
+    /// The trace (W3C trace context, 16 bytes).
+    pub trace: Option<u128>,
     /// Whether the sender waited for an answer.
     pub asked: bool,
     /// When it entered the mailbox; zero if it was not timed.

@@ -107,5 +107,5 @@ fn as_platform(scope: &Scope, label: &str) -> Scope {
 
 /// The network address a request came from.
 fn address_of(scope: &Scope) -> Option<String> {
-    scope.origin().and_then(|origin| origin.address.clone())
+    scope.origin().and_then(|origin| origin.address).map(|address| address.to_string())
 }

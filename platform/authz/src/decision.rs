@@ -1,6 +1,7 @@
 //! The order of a decision: permission, condition of the grant, tenant, policies; and the same told
 //! step by step.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use cel::Context;
@@ -33,7 +34,7 @@ pub struct Case<'a> {
     /// The time.
     pub now: Timestamp,
     /// The network address the request came from.
-    pub address: Option<&'a str>,
+    pub address: Option<IpAddr>,
 }
 
 /// A decision with its reason.

@@ -1,5 +1,6 @@
 //! What a condition may look at: who acts, on what, when, and from where.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use cel::Context;
@@ -52,7 +53,7 @@ pub struct Facts<'a> {
     /// The time.
     pub now: Timestamp,
     /// The network address the request came from.
-    pub address: Option<&'a str>,
+    pub address: Option<IpAddr>,
     /// What `permitted(…)` answers from.
     pub permissions: &'a Arc<PermissionSet>,
     /// Names the bits.
@@ -115,7 +116,7 @@ impl Facts<'_> {
             ("time", values::text(&self.now.to_string())),
             ("hour", cel::Value::Int(i64::from(time.hour()))),
             ("weekday", cel::Value::Int(i64::from(time.weekday().number_from_monday()))),
-            ("address", values::optional(self.address.map(str::to_owned))),
+            ("address", values::optional(self.address.map(|address| address.to_string()))),
         ])
     }
 }

@@ -154,12 +154,13 @@ impl Inspector {
     fn records(&self, query: &ListRecords) -> Result<Vec<RecordView>, Failure> {
         let limit = within("limit", query.limit, RECORDS_MAX)?;
         let times = self.times();
-        let wanted = |trace: Option<&str>, to: &str| {
-            query.trace.as_deref().is_none_or(|wanted| trace == Some(wanted))
+        let of_trace = query.trace.as_deref().map(|text| u128::from_str_radix(text, 16).ok());
+        let wanted = |trace: Option<u128>, to: &str| {
+            of_trace.is_none_or(|wanted| wanted.is_some() && trace == wanted)
                 && query.actor.as_deref().is_none_or(|wanted| to == wanted)
         };
         let records = self.setup.system.records(ALL).into_iter();
-        let records = records.filter(|record| wanted(record.trace.as_deref(), &record.to));
+        let records = records.filter(|record| wanted(record.trace, &record.to));
         Ok(records.take(limit).map(|record| RecordView::new(record, &times)).collect())
     }
 

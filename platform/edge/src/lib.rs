@@ -33,7 +33,7 @@ pub use config::{CorsConfig, EdgeConfig, MetricsAccess, RateConfig, TlsConfig, T
 pub use front::RenderMetrics;
 pub use server::Drained;
 
-use front::{BodyBudget, Document, Front, Operations};
+use front::{BodyBudget, Document, Front, Operations, Paths};
 use gates::GateNeeds;
 use observe::Observer;
 use server::{Drain, GetAddress, Listener, ListenerMessage, ListenerParts};
@@ -105,7 +105,9 @@ impl Edge {
             docs: config.docs,
             openapi: Document::new(openapi::document(&table, &parts.version)),
         };
+        let paths = Paths::new(&table, operations.all())?;
         let front = Arc::new(Front {
+            paths,
             observer: Observer::new(&table),
             cors: crate::http::cors::Cors::new(config.cors.clone()),
             proxies: config.trusted_proxies.clone(),
@@ -117,10 +119,9 @@ impl Edge {
             gates,
             operations,
         });
-        let router = front::router(&front)?;
         let drain_timeout = config.drain_timeout;
         let config = Arc::new(config.clone());
-        let listener_parts = Arc::new(ListenerParts { config, front, router });
+        let listener_parts = Arc::new(ListenerParts { config, front });
         let (listener, listener_spec) =
             Spec::new(system, "listener", move || Listener::new(listener_parts.clone()))
                 .capacity(64)

@@ -2,7 +2,7 @@
 //!
 //! Metric handles are kept: looking one up by its labels for each request costs more than counting.
 
-use http::Method;
+use http::{Method, Uri};
 use metrics::{Counter, Gauge, Histogram};
 use parking_lot::RwLock;
 use troupe_actors::Moment;
@@ -14,7 +14,7 @@ use crate::table::Table;
 /// What was asked.
 pub(crate) struct Seen<'a> {
     pub(crate) method: &'a Method,
-    pub(crate) path: &'a str,
+    pub(crate) uri: &'a Uri,
     pub(crate) spot: &'a Spot,
     pub(crate) exchange: &'a Exchange,
 }
@@ -41,9 +41,12 @@ impl Meters {
     }
 
     fn count(&self, status: u16) {
-        let known = self.statuses.read().iter().find(|(known, _)| *known == status).cloned();
-        let counter = known.map_or_else(|| self.register(status), |(_, counter)| counter);
-        counter.increment(1);
+        if let Some((_, counter)) = self.statuses.read().iter().find(|(known, _)| *known == status)
+        {
+            counter.increment(1);
+            return;
+        }
+        self.register(status).increment(1);
     }
 
     fn register(&self, status: u16) -> Counter {
@@ -122,7 +125,7 @@ impl Observer {
         tracing::info!(
             target: "troupe::access",
             method = %seen.method,
-            path = seen.path,
+            path = seen.spot.loggable(seen.uri.path()),
             route,
             status = answered.response.status.as_u16(),
             duration_ms = (duration_ms * 1000.0).round() / 1000.0,

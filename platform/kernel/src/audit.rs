@@ -53,7 +53,7 @@ impl AuditRecord {
             outcome: Outcome::Success,
             detail: Value::Null,
             request_id: scope.request_id(),
-            address: scope.origin().and_then(|origin| origin.address.clone()),
+            address: scope.origin().and_then(|origin| origin.address).map(|address| address.to_string()),
         }
     }
 

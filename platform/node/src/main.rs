@@ -18,6 +18,10 @@ use clap::{CommandFactory, Parser};
 use crate::cli::{Cli, Command};
 use crate::failure::{Exit, Stop};
 
+/// Half of the cost of glibc's in the path of a request (benches/README.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {

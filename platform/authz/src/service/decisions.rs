@@ -1,6 +1,7 @@
 //! Resolves, decides and explains from memory; what is missing is read in one query per batch.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -232,6 +233,6 @@ fn explain(
     case.explain(query.resource.as_ref())
 }
 
-fn address(scope: &Scope) -> Option<&str> {
-    scope.origin().and_then(|origin| origin.address.as_deref())
+fn address(scope: &Scope) -> Option<IpAddr> {
+    scope.origin().and_then(|origin| origin.address)
 }

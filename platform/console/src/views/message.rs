@@ -56,7 +56,7 @@ impl RecordView {
             from: record.from.into(),
             protocol: record.protocol.into_owned(),
             kind: record.kind.into_owned(),
-            trace: record.trace,
+            trace: record.trace.map(|trace| format!("{trace:032x}")),
             asked: record.asked,
             outcome: word(&record.outcome),
             payload: record.payload,

@@ -3,32 +3,33 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::{FromRequestParts as _, RawPathParams};
+use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, StatusCode, header};
+use hyper::body::Body;
 use troupe_actors::{Moment, Origin, Scope};
 use troupe_kernel::{Failure, FailureKind, HttpRequest, HttpResponse, Problem};
 
-use super::routing::{PathEntry, Spot};
+use super::routing::{Parameters, PathEntry, Spot};
 use super::{Answered, Exchange, Front, Outcome, body};
 use crate::gates::Passage;
-use crate::http::idempotency;
+use crate::http::{forwarded, idempotency};
 use crate::table::Entry;
 
 impl Front {
     pub(super) async fn answer(
         &self,
-        spot: &Spot,
+        (spot, parameters): (&Spot, Option<Parameters>),
         exchange: &Exchange,
         parts: Parts,
-        body: Body,
+        body: impl Body<Data = Bytes> + Unpin,
     ) -> Answered {
         match spot {
-            Spot::Path(path) => self.at_path(path, exchange, parts, body).await,
+            Spot::Path(path) => self.at_path((path, parameters), exchange, parts, body).await,
             Spot::Own(operation) => match parts.method {
                 Method::GET | Method::HEAD => {
-                    Answered::new(self.operations.answer(*operation, exchange))
+                    let relayed = forwarded::is_relayed(&parts.headers);
+                    Answered::new(self.operations.answer(*operation, exchange, relayed))
                 }
                 _ => method_not_allowed("GET, HEAD", exchange),
             },
@@ -44,10 +45,10 @@ impl Front {
 
     async fn at_path(
         &self,
-        path: &PathEntry,
+        (path, parameters): (&PathEntry, Option<Parameters>),
         exchange: &Exchange,
         parts: Parts,
-        body: Body,
+        body: impl Body<Data = Bytes> + Unpin,
     ) -> Answered {
         if parts.method == Method::OPTIONS {
             let preflight = self.cors.preflight(&parts.method, &parts.headers, &path.allow);
@@ -59,8 +60,14 @@ impl Front {
             return method_not_allowed(&path.allow, exchange);
         };
         let entry = self.table.get(number);
-        let mut answered = match self.ask(number, entry, exchange, parts, body).await {
-            Ok(answered) | Err(answered) => answered,
+        let mut answered = match parameters {
+            Some(parameters) => {
+                let asked = self.ask((number, entry), parameters, exchange, parts, body).await;
+                match asked {
+                    Ok(answered) | Err(answered) => answered,
+                }
+            }
+            None => Answered::failed(&malformed_path(), exchange),
         };
         answered.outcome.route = Some(number);
         answered
@@ -69,21 +76,20 @@ impl Front {
     /// Reads the request, opens a reply slot for its route and sends it to the first gate.
     async fn ask(
         &self,
-        number: u32,
-        entry: &Entry,
+        (number, entry): (u32, &Entry),
+        parameters: Parameters,
         exchange: &Exchange,
-        mut parts: Parts,
-        body: Body,
+        parts: Parts,
+        body: impl Body<Data = Bytes> + Unpin,
     ) -> Result<Answered, Answered> {
         let refuse = |failure: Failure| Answered::failed(&failure, exchange);
-        let parameters = parameters(&mut parts).await.map_err(refuse)?;
         let key = idempotency::read(&parts.method, &parts.headers).map_err(refuse)?;
         let held = body::read(body, &parts.headers, entry, &self.bodies, exchange).await?;
 
         let mut origin = Origin::new(exchange.request);
         origin.trace = exchange.trace.trace;
         origin.span = exchange.trace.span;
-        origin.address = Some(exchange.caller.to_string());
+        origin.address = Some(exchange.caller);
         origin.idempotency = key.map(|key| {
             let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
             idempotency::fingerprint(key, &parts.method, target, &held.bytes)
@@ -141,24 +147,12 @@ fn note_origin(origin: &Arc<Origin>, answered: &mut Answered) {
     }
 }
 
-/// The parameters of the path, decoded.
-async fn parameters(parts: &mut Parts) -> Result<Vec<(String, String)>, Failure> {
-    let malformed = || {
-        Failure::new(
-            FailureKind::Malformed,
-            "edge.path.malformed",
-            "the path is not percent-encoded UTF-8 without NUL characters",
-        )
-    };
-    let raw = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| malformed())?;
-    let mut parameters = Vec::new();
-    for (name, value) in &raw {
-        if value.contains('\0') {
-            return Err(malformed());
-        }
-        parameters.push((name.to_owned(), value.to_owned()));
-    }
-    Ok(parameters)
+fn malformed_path() -> Failure {
+    Failure::new(
+        FailureKind::Malformed,
+        "edge.path.malformed",
+        "the path is not percent-encoded UTF-8 without NUL characters",
+    )
 }
 
 fn method_not_allowed(allow: &str, exchange: &Exchange) -> Answered {

@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header;
 use http_body_util::BodyExt as _;
-use hyper::body::Body as _;
+use hyper::body::Body;
 use parking_lot::Mutex;
 use troupe_kernel::{Failure, FailureKind, Problem};
 
@@ -114,7 +113,7 @@ impl Drop for Share<'_> {
 
 /// Reads the body, or answers why not.
 pub(super) async fn read<'b>(
-    mut body: Body,
+    mut body: impl Body<Data = Bytes> + Unpin,
     headers: &HeaderMap,
     entry: &Entry,
     budget: &'b BodyBudget,
@@ -150,7 +149,7 @@ enum Fault {
 }
 
 async fn collect(
-    body: &mut Body,
+    body: &mut (impl Body<Data = Bytes> + Unpin),
     expected: usize,
     bytes_max: usize,
     share: &mut Share<'_>,

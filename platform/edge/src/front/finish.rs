@@ -1,16 +1,17 @@
 //! What every answer gets on its way out: conditional reads, ids, security and CORS fields.
 
-use axum::body::Body;
-use axum::http::Response;
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode};
+use http::{Method, Response, StatusCode};
+use http_body_util::Full;
 use troupe_kernel::HttpResponse;
+use uuid::fmt::Hyphenated;
 
 use super::{Answered, Exchange, Front};
 use crate::http::conditional;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Fields that every answer has unless its route says otherwise (OWASP secure headers). An API
 /// has no page: nothing may be loaded by or framed from what it answers.
@@ -43,43 +44,42 @@ pub(super) fn finish(
     conditional::apply(method, asked, response);
     let headers = &mut response.headers;
     for (name, value) in SECURITY {
-        if !headers.contains_key(&name) {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
+        headers.entry(name).or_insert_with(|| HeaderValue::from_static(value));
     }
     if let Some(hsts) = &front.hsts {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
-    if !headers.contains_key(header::CACHE_CONTROL) {
-        // What a route says nothing about may be kept by its reader only, and asked about again.
-        let personal = answered.outcome.subject.is_some();
-        let value = if personal { "private, no-cache" } else { "no-cache" };
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(value));
-    }
+    // What a route says nothing about may be kept by its reader only, and asked about again.
+    let personal = answered.outcome.subject.is_some();
+    headers.entry(header::CACHE_CONTROL).or_insert_with(|| {
+        HeaderValue::from_static(if personal { "private, no-cache" } else { "no-cache" })
+    });
     front.cors.mark(asked, headers);
-    put(headers, REQUEST_ID, exchange.request.to_string());
-    put(headers, TRACEPARENT, exchange.trace.to_string());
+    let mut id = [0; Hyphenated::LENGTH];
+    exchange.request.hyphenated().encode_lower(&mut id);
+    put(headers, REQUEST_ID, &id);
+    put(headers, TRACEPARENT, &exchange.trace.to_bytes());
     if front.is_draining() {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
-fn put(headers: &mut HeaderMap, name: HeaderName, text: String) {
-    if let Ok(value) = HeaderValue::try_from(text) {
+fn put(headers: &mut HeaderMap, name: HeaderName, text: &[u8]) {
+    if let Ok(value) = HeaderValue::from_bytes(text) {
         headers.insert(name, value);
     }
 }
 
 /// The response for the socket. `HEAD` gets the fields that `GET` would get, and no body.
-pub(super) fn into_response(method: &Method, response: HttpResponse) -> Response<Body> {
+pub(super) fn into_response(method: &Method, response: HttpResponse) -> Response<Full<Bytes>> {
     let HttpResponse { status, mut headers, body } = response;
     let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
         || status.is_informational();
     if !bodiless {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
-    let body = if bodiless || *method == Method::HEAD { Body::empty() } else { Body::from(body) };
-    let mut sent = Response::new(body);
+    let body = if bodiless || *method == Method::HEAD { Bytes::new() } else { body };
+    let mut sent = Response::new(Full::new(body));
     *sent.status_mut() = status;
     *sent.headers_mut() = headers;
     sent

@@ -15,9 +15,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::body::Body;
-use axum::http::{Request, Response};
+use bytes::Bytes;
 use futures_util::FutureExt as _;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Body;
 use troupe_actors::Moment;
 use troupe_kernel::clock::SharedClock;
 use troupe_kernel::{Failure, HeaderMap, Uuid, new_id};
@@ -33,12 +35,12 @@ pub(crate) use answered::{Answered, Outcome};
 pub(crate) use body::BodyBudget;
 pub use operations::RenderMetrics;
 pub(crate) use operations::{Document, Operation, Operations};
-pub(crate) use routing::Spot;
-pub(crate) use routing::router;
+pub(crate) use routing::{Paths, Spot};
 
 /// What every request needs.
 pub(crate) struct Front {
     pub(crate) table: Arc<Table>,
+    pub(crate) paths: Paths,
     pub(crate) gates: Stage<RateMessage>,
     pub(crate) clock: SharedClock,
     pub(crate) cors: Cors,
@@ -51,10 +53,6 @@ pub(crate) struct Front {
     pub(crate) draining: AtomicBool,
 }
 
-/// The address at the other end of the connection, put to the request by the connection.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) IpAddr);
-
 /// A request at the front: who asks, under which ids, since when.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Exchange {
@@ -62,46 +60,43 @@ pub(crate) struct Exchange {
     /// The trace and our own span in it.
     pub(crate) trace: TraceParent,
     pub(crate) caller: IpAddr,
-    /// A proxy passed it on, trusted or not.
-    pub(crate) relayed: bool,
     pub(crate) began: Moment,
 }
 
 impl Front {
     /// Answers one request. It never panics: what goes wrong becomes a problem document.
     pub(crate) async fn serve(
-        self: Arc<Self>,
-        spot: Spot,
-        request: Request<Body>,
-    ) -> Response<Body> {
+        &self,
+        peer: IpAddr,
+        request: Request<impl Body<Data = Bytes> + Unpin>,
+    ) -> Response<Full<Bytes>> {
         let _in_flight = self.observer.enter();
         let (parts, body) = request.into_parts();
-        let exchange = self.exchange(&parts);
-        let method = parts.method.clone();
-        let path = spot.loggable(parts.uri.path());
+        let exchange = self.exchange(peer, &parts);
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let asked = finish::asked(&parts.headers);
-        let answering = self.answer(&spot, &exchange, parts, body);
+        let (spot, parameters) = self.paths.find(uri.path());
+        let answering = self.answer((spot, parameters), &exchange, parts, body);
         let caught = std::panic::AssertUnwindSafe(answering).catch_unwind().await;
         let mut answered = caught.unwrap_or_else(|_| {
+            let path = spot.loggable(uri.path());
             tracing::error!(request_id = %exchange.request, path, "answering a request panicked");
             Answered::failed(&crashed(), &exchange)
         });
-        finish::finish(&self, &method, &asked, &exchange, &mut answered);
-        let seen = Seen { method: &method, path: &path, spot: &spot, exchange: &exchange };
+        finish::finish(self, &method, &asked, &exchange, &mut answered);
+        let seen = Seen { method: &method, uri: &uri, spot, exchange: &exchange };
         self.observer.observe(&self.table, &seen, &answered);
         finish::into_response(&method, answered.response)
     }
 
-    fn exchange(&self, parts: &http::request::Parts) -> Exchange {
-        let unknown = IpAddr::from([0, 0, 0, 0]);
-        let peer = parts.extensions.get::<Peer>().map_or(unknown, |peer| peer.0);
+    fn exchange(&self, peer: IpAddr, parts: &http::request::Parts) -> Exchange {
         let brought = request_id(&parts.headers);
         let request = brought.unwrap_or_else(|| new_id(&*self.clock));
         // An id of our own making serves as trace and span too; one that the caller made may come
         // again. The random half is never zero, which no span may be.
         let random = brought.map_or(request, |_| new_id(&*self.clock));
         let span = random.as_u64_pair().1;
-        let given = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
+        let given = parts.headers.get(finish::TRACEPARENT).and_then(|value| value.to_str().ok());
         let trace = match given.and_then(TraceParent::parse) {
             Some(parent) => TraceParent { span, ..parent },
             None => TraceParent { trace: random.as_u128(), span, sampled: true },
@@ -110,7 +105,6 @@ impl Front {
             request,
             trace,
             caller: forwarded::caller(peer, &parts.headers, &self.proxies),
-            relayed: forwarded::is_relayed(&parts.headers),
             began: Moment::now(),
         }
     }
@@ -122,7 +116,7 @@ impl Front {
 
 /// The id that the caller gave the request, if it is one.
 fn request_id(headers: &HeaderMap) -> Option<Uuid> {
-    let text = headers.get("x-request-id")?.to_str().ok()?;
+    let text = headers.get(finish::REQUEST_ID)?.to_str().ok()?;
     troupe_kernel::ids::parse(text).ok().filter(|id| !id.is_nil())
 }
 

@@ -88,12 +88,18 @@ impl Operations {
         PROBES.iter().chain(documents).copied().collect()
     }
 
-    pub(super) fn answer(&self, operation: Operation, exchange: &Exchange) -> HttpResponse {
+    /// Answers; `relayed` says that a proxy passed the request on.
+    pub(super) fn answer(
+        &self,
+        operation: Operation,
+        exchange: &Exchange,
+        relayed: bool,
+    ) -> HttpResponse {
         match operation {
             Operation::Live => self.health.liveness().response(),
             Operation::Ready => self.health.readiness().response(),
             Operation::Started => self.health.startup().response(),
-            Operation::Metrics => self.metrics(exchange),
+            Operation::Metrics => self.metrics(exchange, relayed),
             Operation::OpenApi => self.openapi.answer("application/json"),
             Operation::Docs => HttpResponse::html(include_str!("../../assets/index.html"))
                 .header(header::CONTENT_SECURITY_POLICY, DOCS_POLICY),
@@ -108,11 +114,11 @@ impl Operations {
         }
     }
 
-    fn metrics(&self, exchange: &Exchange) -> HttpResponse {
+    fn metrics(&self, exchange: &Exchange, relayed: bool) -> HttpResponse {
         let allowed = match self.metrics_access {
             MetricsAccess::Open => true,
             // Behind a proxy on this machine everybody may seem to be on it.
-            MetricsAccess::Local => exchange.caller.is_loopback() && !exchange.relayed,
+            MetricsAccess::Local => exchange.caller.is_loopback() && !relayed,
             MetricsAccess::Off => false,
         };
         if !allowed {

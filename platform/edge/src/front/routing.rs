@@ -1,17 +1,14 @@
-//! Which path leads where: axum's router over the paths of the table and the edge's own.
+//! Which path leads where: the paths of the table and the edge's own.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::Request;
-use axum::routing::any;
 use http::Method;
+use percent_encoding::percent_decode_str;
 use troupe_kernel::InitFault;
 
-use super::{Front, Operation};
+use super::Operation;
+use crate::table::Table;
 
 /// Where a request arrived.
 #[derive(Clone)]
@@ -62,44 +59,52 @@ fn masked(path: &str, template: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// The router over all paths.
-///
-/// # Errors
-/// Paths that are in conflict with each other or with the edge's own.
-pub(crate) fn router(front: &Arc<Front>) -> Result<Router, Vec<InitFault>> {
-    let mut paths: BTreeMap<&str, Vec<(Method, u32)>> = BTreeMap::new();
-    for (number, entry) in front.table.iter() {
-        let methods = paths.entry(entry.route.path()).or_default();
-        methods.push((entry.route.method().clone(), number));
-    }
-    let mut faults = Vec::new();
-    let mut router = Router::new();
-    for operation in front.operations.all() {
-        router = with_path(router, front, operation.path(), &Spot::Own(operation));
-    }
-    for (path, methods) in paths {
-        let allow = allow(&methods);
-        let spot = Spot::Path(Arc::new(PathEntry { methods, template: path.to_owned(), allow }));
-        // axum panics on a conflict; here it is one fault among others.
-        let before = router.clone();
-        match catch_unwind(AssertUnwindSafe(|| with_path(before, front, path, &spot))) {
-            Ok(extended) => router = extended,
-            Err(_) => faults.push(
-                InitFault::new(format!("{path} is in conflict with another path; change one"))
-                    .of("edge"),
-            ),
-        }
-    }
-    let nowhere = front.clone();
-    let router = router
-        .fallback(move |request: Request<Body>| nowhere.clone().serve(Spot::Nowhere, request));
-    if faults.is_empty() { Ok(router) } else { Err(faults) }
+/// All paths, and where they lead.
+pub(crate) struct Paths {
+    tree: matchit::Router<Spot>,
 }
 
-fn with_path(router: Router, front: &Arc<Front>, path: &str, spot: &Spot) -> Router {
-    let (front, spot) = (front.clone(), spot.clone());
-    router
-        .route(path, any(move |request: Request<Body>| front.clone().serve(spot.clone(), request)))
+/// Parameters of a path, decoded, by name.
+pub(crate) type Parameters = Vec<(String, String)>;
+
+impl Paths {
+    /// The paths of the table and the edge's own.
+    ///
+    /// # Errors
+    /// Paths that are in conflict with each other or with the edge's own.
+    pub(crate) fn new(table: &Table, own: Vec<Operation>) -> Result<Self, Vec<InitFault>> {
+        let mut methods: BTreeMap<&str, Vec<(Method, u32)>> = BTreeMap::new();
+        for (number, entry) in table.iter() {
+            let methods = methods.entry(entry.route.path()).or_default();
+            methods.push((entry.route.method().clone(), number));
+        }
+        let own = own.into_iter().map(|operation| (operation.path(), Spot::Own(operation)));
+        let routes = methods.into_iter().map(|(path, methods)| {
+            let (template, allow) = (path.to_owned(), allow(&methods));
+            (path, Spot::Path(Arc::new(PathEntry { methods, template, allow })))
+        });
+        let (mut tree, mut faults) = (matchit::Router::new(), Vec::new());
+        for (path, spot) in own.chain(routes) {
+            if tree.insert(path, spot).is_err() {
+                let detail = format!("{path} is in conflict with another path; change one");
+                faults.push(InitFault::new(detail).of("edge"));
+            }
+        }
+        if faults.is_empty() { Ok(Self { tree }) } else { Err(faults) }
+    }
+
+    /// Where a path leads, with its parameters; none when one of them is not text.
+    pub(crate) fn find(&self, path: &str) -> (&Spot, Option<Parameters>) {
+        match self.tree.at(path) {
+            Ok(found) => (found.value, found.params.iter().map(decoded).collect()),
+            Err(_) => (&Spot::Nowhere, Some(Parameters::new())),
+        }
+    }
+}
+
+fn decoded((name, value): (&str, &str)) -> Option<(String, String)> {
+    let value = percent_decode_str(value).decode_utf8().ok()?;
+    (!value.contains('\0')).then(|| (name.to_owned(), value.into_owned()))
 }
 
 fn allow(methods: &[(Method, u32)]) -> String {

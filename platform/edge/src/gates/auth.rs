@@ -12,7 +12,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header;
+use http::header::{self, HeaderName, HeaderValue};
+use metrics::Counter;
 use serde::{Deserialize, Serialize};
 use troupe_actors::{Context, Failure, Handled, Lent, Moment, Principal, Scope, Service};
 use troupe_kernel::clock::{SharedClock, Timestamp};
@@ -29,6 +30,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const ATTEMPTS_MAX: u8 = 3;
 /// Revocations that are remembered for verifications under way.
 const RECENT_MAX: usize = 1024;
+
+/// The field of API keys.
+pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// A verification has come back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -96,11 +100,13 @@ pub(crate) struct AuthParts {
 
 pub(crate) struct AuthGate {
     parts: AuthParts,
-    known: Generations<Box<[u8]>, Known>,
-    flights: Flights<Box<[u8]>>,
+    known: Generations<Brought, Known>,
+    flights: Flights<Brought>,
     /// Counts revocations, so that a verification knows whether one overtook it.
     revision: u64,
     recent: Vec<(u64, Revoked)>,
+    hits: Counter,
+    misses: Counter,
 }
 
 impl AuthGate {
@@ -110,37 +116,38 @@ impl AuthGate {
             flights: Flights::new(),
             revision: 0,
             recent: Vec::new(),
+            hits: metrics::counter!("troupe_edge_tokens_total", "cache" => "hit"),
+            misses: metrics::counter!("troupe_edge_tokens_total", "cache" => "miss"),
             parts,
         }
     }
 
     /// Lets a request pass whose credential is known or that needs none; otherwise it waits.
     fn pass(&mut self, mut passage: Passage, ctx: &mut Context<AuthMessage>) -> Handled {
-        let Some((key, credential)) = credential(&passage.request.headers)? else {
+        // From here on nobody needs the secret: services never see it.
+        let Some(brought) = Brought::take(&mut passage.request.headers)? else {
             if self.parts.table.get(passage.route).required != Required::Public {
                 return Err(missing());
             }
             let next = self.parts.next.of(&passage, ctx.scope()).clone();
             return ctx.forward(&next, passage);
         };
-        // From here on nobody needs the secret: services never see it.
-        passage.request.headers.remove(header::AUTHORIZATION);
-        passage.request.headers.remove("x-api-key");
         let now = self.parts.clock.now();
-        if let Some(known) = self.known.get_mut(&*key) {
+        if let Some(known) = self.known.get_mut(&brought) {
             if now < known.until {
-                metrics::counter!("troupe_edge_tokens_total", "cache" => "hit").increment(1);
+                self.hits.increment(1);
                 ctx.scope_mut().origin_mut().principal = Some(known.principal.clone());
                 let next = self.parts.next.of(&passage, ctx.scope()).clone();
                 return ctx.forward(&next, passage);
             }
-            self.known.remove(&*key);
+            self.known.remove(&brought);
         }
-        metrics::counter!("troupe_edge_tokens_total", "cache" => "miss").increment(1);
+        self.misses.increment(1);
+        let credential = brought.credential()?;
         let Some(port) = ctx.take_port() else { return Ok(()) };
         let scope = ctx.scope().clone();
         let waiting = Waiting { passage, scope: scope.clone(), port };
-        match self.flights.join(key, waiting, self.revision) {
+        match self.flights.join(brought, waiting, self.revision) {
             Joined::Begin(ticket) => self.verify(ticket, credential, &scope, ctx),
             Joined::Waits | Joined::Refused => Ok(()),
         }
@@ -188,7 +195,7 @@ impl AuthGate {
                     *revision > flight.revision && revoked.concerns(&authenticated.principal)
                 });
                 if overtaken && flight.attempts < ATTEMPTS_MAX {
-                    let credential = credential_of(&flight.key);
+                    let credential = flight.key.credential()?;
                     let scope = flight.waiting.first().map(|waiting| waiting.scope.clone());
                     let scope = scope.unwrap_or_else(|| ctx.scope().clone());
                     let ticket = self.flights.again(flight, self.revision);
@@ -276,60 +283,61 @@ impl Service for AuthGate {
     }
 }
 
-const BEARER: u8 = b'B';
-const API_KEY: u8 = b'K';
+/// The field that a credential came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Field {
+    Authorization,
+    ApiKey,
+}
 
-/// A credential with the key under which it is remembered: its kind and all of its bytes.
-type Brought = (Box<[u8]>, Credential);
+/// A credential as it was sent, under which it is remembered: its field and all of its bytes.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Brought {
+    field: Field,
+    value: HeaderValue,
+}
 
-/// The credential of a request, if it brought one.
-fn credential(headers: &HeaderMap) -> Result<Option<Brought>, Failure> {
-    let authorization = single(headers, header::AUTHORIZATION.as_str())?;
-    let api_key = single(headers, "x-api-key")?;
-    let (kind, token) = match (authorization, api_key) {
-        (None, None) => return Ok(None),
-        (Some(_), Some(_)) => {
-            return Err(faulty("send either Authorization or X-Api-Key, not both"));
+impl Brought {
+    /// Takes the credential of a request out of its fields, if it brought one.
+    fn take(headers: &mut HeaderMap) -> Result<Option<Self>, Failure> {
+        let authorization = single(headers, &header::AUTHORIZATION)?;
+        let api_key = single(headers, &API_KEY)?;
+        match (authorization, api_key) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(faulty("send either Authorization or X-Api-Key, not both")),
+            (Some(value), None) => Ok(Some(Self { field: Field::Authorization, value })),
+            (None, Some(value)) => Ok(Some(Self { field: Field::ApiKey, value })),
         }
-        (None, Some(key)) => (API_KEY, key),
-        (Some(field), None) => {
-            let (scheme, token) = field.split_once(' ').unwrap_or((field, ""));
-            match scheme.to_ascii_lowercase().as_str() {
-                "bearer" => (BEARER, token.trim()),
-                "apikey" => (API_KEY, token.trim()),
-                _ => return Err(faulty("use Authorization: Bearer TOKEN or ApiKey KEY")),
+    }
+
+    /// The credential, read.
+    fn credential(&self) -> Result<Credential, Failure> {
+        let text = self.value.to_str().map_err(|_| faulty("the credential is not text"))?.trim();
+        let (is_key, token) = match self.field {
+            Field::ApiKey => (true, text),
+            Field::Authorization => {
+                let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+                match scheme.to_ascii_lowercase().as_str() {
+                    "bearer" => (false, token.trim()),
+                    "apikey" => (true, token.trim()),
+                    _ => return Err(faulty("use Authorization: Bearer TOKEN or ApiKey KEY")),
+                }
             }
+        };
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(faulty("the credential is empty or has characters that none has"));
         }
-    };
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(faulty("the credential is empty or has characters that none has"));
-    }
-    let mut key = Vec::with_capacity(token.len() + 1);
-    key.push(kind);
-    key.extend_from_slice(token.as_bytes());
-    let key = key.into_boxed_slice();
-    let credential = credential_of(&key);
-    Ok(Some((key, credential)))
-}
-
-/// The credential behind a key of the cache.
-fn credential_of(key: &[u8]) -> Credential {
-    let token = key.get(1..).unwrap_or_default();
-    let secret = Secret::new(String::from_utf8_lossy(token));
-    if key.first() == Some(&API_KEY) {
-        Credential::ApiKey(secret)
-    } else {
-        Credential::Bearer(secret)
+        let secret = Secret::new(token);
+        Ok(if is_key { Credential::ApiKey(secret) } else { Credential::Bearer(secret) })
     }
 }
 
-fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Failure> {
-    let mut fields = headers.get_all(name).iter();
-    let Some(field) = fields.next() else { return Ok(None) };
-    if fields.next().is_some() {
+/// Takes a field that may come once.
+fn single(headers: &mut HeaderMap, name: &HeaderName) -> Result<Option<HeaderValue>, Failure> {
+    if headers.get_all(name).iter().nth(1).is_some() {
         return Err(faulty("send one credential"));
     }
-    field.to_str().map(|text| Some(text.trim())).map_err(|_| faulty("the credential is not text"))
+    Ok(headers.remove(name))
 }
 
 fn faulty(detail: &'static str) -> Failure {
@@ -355,16 +363,21 @@ fn revoked() -> Failure {
 mod tests {
     use super::*;
 
-    fn read(fields: &[(&'static str, &'static str)]) -> Result<Option<(u8, String)>, String> {
+    fn read(fields: &[(&'static str, &'static str)]) -> Result<Option<(bool, String)>, String> {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
-            headers.append(*name, http::HeaderValue::from_static(value));
+            headers.append(*name, HeaderValue::from_static(value));
         }
-        match credential(&headers) {
-            Ok(None) => Ok(None),
-            Ok(Some((key, Credential::Bearer(secret) | Credential::ApiKey(secret)))) => {
-                Ok(Some((key[0], secret.expose().to_owned())))
-            }
+        let read = Brought::take(&mut headers);
+        assert!(read.is_err() || headers.is_empty(), "the secret goes no further");
+        let brought = match read {
+            Ok(None) => return Ok(None),
+            Ok(Some(brought)) => brought.credential(),
+            Err(failure) => Err(failure),
+        };
+        match brought {
+            Ok(Credential::Bearer(secret)) => Ok(Some((false, secret.expose().to_owned()))),
+            Ok(Credential::ApiKey(secret)) => Ok(Some((true, secret.expose().to_owned()))),
             Err(failure) => Err(failure.code().to_owned()),
         }
     }
@@ -372,11 +385,11 @@ mod tests {
     #[test]
     fn credentials_are_read_from_their_fields() {
         assert_eq!(read(&[]), Ok(None));
-        let token = |kind, text: &str| Ok(Some((kind, text.to_owned())));
-        assert_eq!(read(&[("authorization", "Bearer a.b.c")]), token(BEARER, "a.b.c"));
-        assert_eq!(read(&[("authorization", "bearer  a.b.c ")]), token(BEARER, "a.b.c"));
-        assert_eq!(read(&[("authorization", "ApiKey tk_1")]), token(API_KEY, "tk_1"));
-        assert_eq!(read(&[("x-api-key", "tk_1")]), token(API_KEY, "tk_1"));
+        let token = |is_key, text: &str| Ok(Some((is_key, text.to_owned())));
+        assert_eq!(read(&[("authorization", "Bearer a.b.c")]), token(false, "a.b.c"));
+        assert_eq!(read(&[("authorization", "bearer  a.b.c ")]), token(false, "a.b.c"));
+        assert_eq!(read(&[("authorization", "ApiKey tk_1")]), token(true, "tk_1"));
+        assert_eq!(read(&[("x-api-key", "tk_1")]), token(true, "tk_1"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
+use foldhash::quality::RandomState;
 use troupe_actors::RateState;
 
 /// A limit and its name in the header fields.
@@ -36,7 +37,7 @@ pub(crate) struct Limiter<K> {
     policy: Policy,
     window_nanos: u64,
     cost_nanos: u64,
-    keys: HashMap<K, u64>,
+    keys: HashMap<K, u64, RandomState>,
     keys_max: usize,
     overflow: u64,
     swept: u64,
@@ -54,7 +55,7 @@ impl<K: Eq + Hash> Limiter<K> {
             window_nanos,
             cost_nanos: (window_nanos / u64::from(policy.quota)).max(1),
             policy,
-            keys: HashMap::new(),
+            keys: HashMap::default(),
             keys_max,
             overflow: 0,
             swept: 0,
@@ -103,7 +104,7 @@ impl<K: Eq + Hash> Limiter<K> {
         let left = self.window_nanos.saturating_sub(ahead_nanos) / self.cost_nanos;
         let secs = |nanos: u64| u32::try_from(nanos.div_ceil(1_000_000_000)).unwrap_or(u32::MAX);
         RateState {
-            policy: self.policy.name.to_owned(),
+            policy: self.policy.name.into(),
             quota: self.policy.quota,
             window_secs: secs(self.window_nanos),
             remaining: u32::try_from(left).unwrap_or(u32::MAX).min(self.policy.quota),

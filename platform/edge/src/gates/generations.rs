@@ -7,16 +7,22 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use foldhash::quality::RandomState;
+
 pub(crate) struct Generations<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: HashMap<K, V, RandomState>,
+    old: HashMap<K, V, RandomState>,
     young_max: usize,
 }
 
 impl<K: Eq + Hash, V> Generations<K, V> {
     /// A map of at most `entries_max` entries, and at least two.
     pub(crate) fn new(entries_max: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), young_max: (entries_max / 2).max(1) }
+        Self {
+            young: HashMap::default(),
+            old: HashMap::default(),
+            young_max: (entries_max / 2).max(1),
+        }
     }
 
     pub(crate) fn get_mut<Q>(&mut self, key: &Q) -> Option<&mut V>

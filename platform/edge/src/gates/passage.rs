@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use troupe_actors::{Message, Scope, ServiceRef, Shards};
 use troupe_kernel::{HttpRequest, Uuid};
 
+use super::auth::API_KEY;
 use crate::http::forwarded;
 
 /// A request on its way. Data only: the reply port and the scope travel on the envelope.
@@ -63,8 +64,9 @@ pub(crate) fn by_credential<'a, M: Message>(
     _scope: &Scope,
 ) -> &'a ServiceRef<M> {
     let headers = &passage.request.headers;
-    match headers.get(http::header::AUTHORIZATION).or_else(|| headers.get("x-api-key")) {
-        Some(value) => shards.by(value.as_bytes()),
+    match headers.get(http::header::AUTHORIZATION).or_else(|| headers.get(API_KEY)) {
+        // The end of a token is its signature, the end of a key its random part.
+        Some(value) => shards.by(value.as_bytes().last_chunk::<16>().unwrap_or(&[0; 16])),
         None => shards.by(&address(passage)),
     }
 }

@@ -11,15 +11,27 @@ const STATE: HeaderName = HeaderName::from_static("ratelimit");
 /// Reports the state of a limit.
 pub(crate) fn report(state: &RateState, headers: &mut HeaderMap) {
     let RateState { policy, quota, window_secs, remaining, reset_secs } = state;
-    let fields = [
-        (POLICY, format!("\"{policy}\";q={quota};w={window_secs}")),
-        (STATE, format!("\"{policy}\";r={remaining};t={reset_secs}")),
-    ];
-    for (name, text) in fields {
-        if let Ok(value) = HeaderValue::try_from(text) {
+    let fields =
+        [(POLICY, ["q=", "w="], [quota, window_secs]), (STATE, ["r=", "t="], [remaining, reset_secs])];
+    for (name, keys, numbers) in fields {
+        if let Ok(value) = HeaderValue::try_from(item(policy, keys, numbers)) {
             headers.insert(name, value);
         }
     }
+}
+
+/// `"policy";k=1;l=2`. Without the formatter, which is most of the cost in a path this hot.
+fn item(policy: &str, keys: [&str; 2], numbers: [&u32; 2]) -> String {
+    let mut text = String::with_capacity(64);
+    text.push('"');
+    text.push_str(policy);
+    text.push('"');
+    for (key, number) in keys.into_iter().zip(numbers) {
+        text.push(';');
+        text.push_str(key);
+        text.push_str(itoa::Buffer::new().format(*number));
+    }
+    text
 }
 
 /// The tighter of two limits: the one with the smaller share left.
@@ -37,7 +49,7 @@ mod tests {
     use super::*;
 
     fn state(policy: &str, quota: u32, remaining: u32) -> RateState {
-        RateState { policy: policy.to_owned(), quota, window_secs: 60, remaining, reset_secs: 7 }
+        RateState { policy: policy.to_owned().into(), quota, window_secs: 60, remaining, reset_secs: 7 }
     }
 
     #[test]

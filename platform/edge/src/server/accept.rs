@@ -26,7 +26,6 @@ pub(super) struct Accepting {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) config: Arc<EdgeConfig>,
     pub(super) front: Arc<Front>,
-    pub(super) router: axum::Router,
     pub(super) leave: watch::Receiver<Option<Duration>>,
 }
 
@@ -89,7 +88,6 @@ impl Accepting {
             tls: self.tls.clone(),
             config: self.config.clone(),
             front: self.front.clone(),
-            router: self.router.clone(),
             leave: self.leave.clone(),
         }));
     }

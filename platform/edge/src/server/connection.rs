@@ -9,8 +9,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use bytes::Bytes;
 use http::Request;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,12 +20,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
-use tower::Service as _;
 
 use super::linger::Watched;
 use super::stream::{self, Guarded, HeadWatch, Patience};
 use crate::config::EdgeConfig;
-use crate::front::{Front, Peer};
+use crate::front::Front;
 
 /// How long an idle connection may still send a request when the node drains.
 const LINGER: Duration = Duration::from_millis(250);
@@ -36,16 +36,15 @@ pub(super) struct Connection {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) config: Arc<EdgeConfig>,
     pub(super) front: Arc<Front>,
-    pub(super) router: axum::Router,
     pub(super) leave: watch::Receiver<Option<Duration>>,
 }
 
 pub(super) async fn serve(connection: Connection) {
-    let Connection { stream, peer, tls, config, front, router, leave } = connection;
+    let Connection { stream, peer, tls, config, front, leave } = connection;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
     }
-    let http = Http { peer, config, front, router, leave };
+    let http = Http { peer, config, front, leave };
     let Some(tls) = tls else { return http.serve(stream).await };
     match tokio::time::timeout(http.config.header_timeout, tls.accept(stream)).await {
         Ok(Ok(stream)) => http.serve(stream).await,
@@ -58,24 +57,22 @@ struct Http {
     peer: SocketAddr,
     config: Arc<EdgeConfig>,
     front: Arc<Front>,
-    router: axum::Router,
     leave: watch::Receiver<Option<Duration>>,
 }
 
 impl Http {
     async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(self, stream: S) {
-        let Self { peer, config, front, router, mut leave } = self;
+        let Self { peer, config, front, mut leave } = self;
         let address = peer.ip();
         let watch = Arc::new(HeadWatch::default());
         let watched = watch.clone();
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Peer(address));
-            let (mut router, watch) = (router.clone(), watched.clone());
+        let answering = front.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (front, watch) = (answering.clone(), watched.clone());
             async move {
                 watch.turn();
-                // A router is always ready and never fails.
-                let body = |body| Body::new(Watched::new(body, watch.clone()));
-                let Ok(response) = router.call(request.map(body)).await;
+                let request = request.map(|body| Watched::new(body, watch.clone()));
+                let response = front.serve(address, request).await;
                 watch.turn();
                 Ok::<_, Infallible>(response)
             }
@@ -138,7 +135,7 @@ trait Graceful {
 impl<I, S> Graceful for http1::Connection<I, S>
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
-    S: hyper::service::HttpService<Incoming, ResBody = Body> + Unpin,
+    S: hyper::service::HttpService<Incoming, ResBody = Full<Bytes>> + Unpin,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     fn finish(&mut self) {

@@ -63,7 +63,6 @@ troupe_actors::protocol! {
 pub(crate) struct ListenerParts {
     pub(crate) config: Arc<EdgeConfig>,
     pub(crate) front: Arc<Front>,
-    pub(crate) router: axum::Router,
 }
 
 pub(crate) struct Listener {
@@ -114,7 +113,6 @@ impl Service for Listener {
             tls,
             config: config.clone(),
             front: self.parts.front.clone(),
-            router: self.parts.router.clone(),
             leave: self.leave.subscribe(),
         };
         tracing::info!(%address, tls = config.tls.is_on(), "listening");

@@ -9,6 +9,12 @@ use serde::Serialize;
 
 use crate::error::{Failure, PROBLEM_MEDIA_TYPE, Problem};
 
+/// Room for the fields of an ordinary answer, those of the edge among them, without growing.
+const FIELDS_ROOM: usize = 16;
+/// Room that a JSON document begins with.
+const BODY_ROOM: usize = 1024;
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 /// An HTTP response whose body is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpResponse {
@@ -24,14 +30,15 @@ impl HttpResponse {
     /// A response without body.
     #[must_use]
     pub fn new(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Bytes::new() }
+        Self { status, headers: HeaderMap::with_capacity(FIELDS_ROOM), body: Bytes::new() }
     }
 
     /// A JSON document with any status.
     #[must_use]
     pub fn json<T: Serialize>(status: StatusCode, value: &T) -> Self {
-        match serde_json::to_vec(value) {
-            Ok(body) => Self::new(status).with_body("application/json", body.into()),
+        let mut body = Vec::with_capacity(BODY_ROOM);
+        match serde_json::to_writer(&mut body, value) {
+            Ok(()) => Self::new(status).with_media(JSON, body.into()),
             Err(error) => Self::from(&Failure::internal(
                 "kernel.response.unserialisable",
                 format!("the answer could not be written as JSON: {error}"),
@@ -103,6 +110,12 @@ impl HttpResponse {
     pub fn with_body(mut self, content_type: &str, body: Bytes) -> Self {
         self.body = body;
         self.header(header::CONTENT_TYPE, content_type)
+    }
+
+    fn with_media(mut self, content_type: HeaderValue, body: Bytes) -> Self {
+        self.body = body;
+        self.headers.insert(header::CONTENT_TYPE, content_type);
+        self
     }
 
     /// Sets the strong entity tag to a version or digest.

@@ -1,0 +1,57 @@
+//! One HTTP contender: `contender NAME ADDRESS DIRECTORY [--threads N] [--quota N] [--database URL]`,
+//! or `contender fixture DIRECTORY`, which makes the directory.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use troupe_benches::fixture;
+use troupe_benches::http::{Start, bare, plain, tight, troupe};
+
+/// The allocator of the product, for all contenders.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let [name, rest @ ..] = words.as_slice() else { bail!("say which contender") };
+    if *name == "fixture" {
+        return fixture::make(Path::new(rest.first().context("say which directory")?));
+    }
+    let start = start(rest)?;
+    let runtime = if start.threads == 1 {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(start.threads)
+            .enable_all()
+            .build()?
+    };
+    match *name {
+        "bare" => runtime.block_on(bare::serve(start)),
+        "tight" => runtime.block_on(tight::serve(start)),
+        "plain" => runtime.block_on(plain::serve(start)),
+        "troupe" => runtime.block_on(troupe::serve(start)),
+        other => bail!("no contender `{other}`: bare, tight, plain or troupe"),
+    }
+}
+
+fn start(words: &[&str]) -> anyhow::Result<Start> {
+    let [address, directory, options @ ..] = words else { bail!("say ADDRESS and DIRECTORY") };
+    let mut start = Start {
+        address: address.parse().context("ADDRESS is IP:PORT")?,
+        directory: directory.into(),
+        threads: 1,
+        quota: 1_000_000_000,
+        database: None,
+    };
+    for pair in options.chunks(2) {
+        match pair {
+            ["--threads", number] => start.threads = number.parse()?,
+            ["--quota", number] => start.quota = number.parse()?,
+            ["--database", url] => start.database = Some((*url).to_owned()),
+            other => bail!("what is {}?", other.join(" ")),
+        }
+    }
+    Ok(start)
+}
