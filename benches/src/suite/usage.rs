@@ -8,7 +8,7 @@ const PAGE_BYTES: u64 = 4096;
 
 /// CPU time of a process and its descendants in nanoseconds.
 ///
-/// Living threads count to the nanosecond, children that have ended to the tick.
+/// Living threads count to the nanosecond; threads and children that have ended to two ticks.
 #[must_use]
 pub fn cpu_ns(pid: u32) -> u64 {
     tree(pid).into_iter().map(process_ns).sum()
@@ -75,9 +75,12 @@ fn process_ns(pid: u32) -> u64 {
             text.split(' ').next()?.parse::<u64>().ok()
         })
         .sum();
-    // Fields 16 and 17: children that were waited for.
-    let ended: u64 = [15, 16].into_iter().filter_map(|index| field(pid, index)).sum();
-    living + ended * TICK_NS
+    let ticks = |fields: [usize; 2]| -> u64 {
+        fields.into_iter().filter_map(|index| field(pid, index)).sum::<u64>() * TICK_NS
+    };
+    // Fields 14 and 15: the process with the threads that have ended; 16 and 17: its children that
+    // were waited for.
+    living.max(ticks([13, 14])) + ticks([15, 16])
 }
 
 fn tree(root: u32) -> Vec<u32> {
