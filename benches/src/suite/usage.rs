@@ -139,4 +139,19 @@ mod tests {
         drop(child.stdin.take());
         child.wait().expect("it ends");
     }
+
+    #[test]
+    fn a_thread_that_has_ended_still_counts() {
+        let burn = || {
+            let start = std::time::Instant::now();
+            while start.elapsed() < std::time::Duration::from_millis(300) {
+                std::hint::black_box(start);
+            }
+        };
+        let before = cpu_ns(std::process::id());
+        std::thread::spawn(burn).join().expect("it does not panic");
+        let used = cpu_ns(std::process::id()) - before;
+        // The machine may give it a part of a core only.
+        assert!(used > 40_000_000, "{used}");
+    }
 }
