@@ -32,7 +32,7 @@ pub fn postgres(port: u16) -> Option<u32> {
         .filter(|pid| {
             read(&format!("/proc/{pid}/comm")).is_some_and(|name| name.trim() == "postgres")
         })
-        .filter(|pid| !parent(*pid).is_some_and(|parent| is_postgres(parent)))
+        .filter(|pid| !parent(*pid).is_some_and(is_postgres))
         .filter_map(|pid| Some((pid, read(&format!("/proc/{pid}/cmdline"))?.replace('\0', " "))))
         .collect();
     servers.sort();
