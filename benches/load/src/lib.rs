@@ -23,5 +23,5 @@ mod tally;
 
 pub use engine::{Remote, run};
 pub use error::{Fault, LoadError};
-pub use report::{Errors, Generator, Latency, Report};
+pub use report::{Errors, Generator, Latency, Percentile, Report};
 pub use scenario::{Mode, Order, Scenario, Template, Values, parse_duration};

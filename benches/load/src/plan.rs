@@ -169,7 +169,7 @@ fn check_lines(lines: &[String]) -> Result<(), String> {
     if lines.is_empty() {
         return Err("has no line: give at least one".to_owned());
     }
-    match lines.iter().position(|line| line.chars().any(char::is_control)) {
+    match lines.iter().position(|line| line.bytes().any(|byte| byte.is_ascii_control())) {
         Some(index) => Err(format!("line {} has a control character", index + 1)),
         None => Ok(()),
     }

@@ -55,7 +55,7 @@ fn serve(stream: TcpStream, counter: &AtomicU64) {
         let (answer, keep): (&[u8], bool) = match path {
             "/ok" => (OK, true),
             "/stall" => {
-                if number % 400 == 0 {
+                if number.is_multiple_of(400) {
                     thread::sleep(Duration::from_millis(50));
                 }
                 (OK, true)

@@ -181,7 +181,9 @@ impl Range {
             Scale::Logarithmic => {
                 Self { scale, low: low.floor(), high: high.ceil().max(low.floor() + 1.0) }
             }
-            Scale::Percentile => Self { scale, low: 0.0, high: high.ceil().clamp(1.0, 6.0) },
+            Scale::Percentile => {
+                Self { scale, low: 0.0, high: (high - 1e-6).ceil().clamp(1.0, 6.0) }
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::catalog::{Goal, Measure};
 use super::messaging::Costs;
-use super::rounds::{Outcome, peaks};
+use super::rounds::{Outcome, Turn, peaks};
 use crate::statistics::{Ratio, median, ratio};
 
 /// Everything that was measured.
@@ -136,9 +136,10 @@ fn figure(goal: &Goal, findings: &Findings) -> Result<Ratio, String> {
 }
 
 fn compare(goal: &Goal, outcome: &Outcome, findings: &Findings) -> Result<Ratio, String> {
-    let ours = |figure: fn(&super::rounds::Turn) -> f64| outcome.series(&goal.contender, figure);
-    let base = |figure| goal.base.as_deref().map(|name| outcome.series(name, figure));
-    let against = |figure| base(figure).ok_or("no base");
+    let ours = |figure: fn(&Turn) -> f64| outcome.series(&goal.contender, figure);
+    let base =
+        |figure: fn(&Turn) -> f64| goal.base.as_deref().map(|name| outcome.series(name, figure));
+    let against = |figure: fn(&Turn) -> f64| base(figure).ok_or("no base");
     Ok(match goal.measure {
         Measure::Cpu => ratio(&against(|turn| turn.cpu_us)?, &ours(|turn| turn.cpu_us)),
         Measure::Rate => ratio(&ours(|turn| turn.rate), &against(|turn| turn.rate)?),

@@ -154,11 +154,12 @@ pub fn send_signal(pid: u32, name: &str) -> anyhow::Result<()> {
     Ok(kill_process_group(pid, signal)?)
 }
 
-/// `taskset` becomes the server, so that the process id is its own.
+/// Two programs that become the server, so that the process id is its own: it dies with the suite,
+/// however that ends, and it stays on its cores.
 fn on_cores(cores: usize) -> Command {
-    let mut command = Command::new("taskset");
+    let mut command = Command::new("setpriv");
     let last = cores.saturating_sub(1);
-    command.args(["--cpu-list", &format!("0-{last}")]);
+    command.args(["--pdeathsig", "KILL", "taskset", "--cpu-list", &format!("0-{last}")]);
     command
 }
 
