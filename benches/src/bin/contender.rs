@@ -43,12 +43,14 @@ fn start(words: &[&str]) -> anyhow::Result<Start> {
         directory: directory.into(),
         threads: 1,
         quota: 1_000_000_000,
+        timed_in_full_max: 1000,
         database: None,
     };
     for pair in options.chunks(2) {
         match pair {
             ["--threads", number] => start.threads = number.parse()?,
             ["--quota", number] => start.quota = number.parse()?,
+            ["--timed-in-full-max", number] => start.timed_in_full_max = number.parse()?,
             ["--database", url] => start.database = Some((*url).to_owned()),
             other => bail!("what is {}?", other.join(" ")),
         }

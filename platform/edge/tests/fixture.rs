@@ -96,7 +96,7 @@ impl Notes {
                 return Err(Failure::invalid("database.idempotency.mismatch", "use a new key"));
             }
             "replayed" => {
-                ctx.scope_mut().origin_mut().trailers.replayed = true;
+                ctx.amend(|origin| origin.trailers.replayed = true);
                 serde_json::json!("stored")
             }
             "nothing" => return Ok(()),

@@ -36,7 +36,10 @@ pub async fn serve(start: Start) -> anyhow::Result<()> {
         TelemetryConfig { level: LogLevel::Warn, ..TelemetryConfig::default() },
         clock.clone(),
     )?;
-    let system = System::new(SystemConfig::default());
+    let system = System::new(SystemConfig {
+        timed_in_full_max: start.timed_in_full_max,
+        ..SystemConfig::default()
+    });
     let mut around = Surroundings::new(system.clone(), clock.clone());
     let modules = Modules::validate(vec![Box::new(ItemsModule::new(items))]).map_err(all)?;
     let mut loaded = modules.initialise(&mut around).map_err(all)?;

@@ -125,7 +125,7 @@ impl AuthzGate {
             if Moment::now().since(known.since) < self.parts.ttl {
                 let principal = known.equip(&principal);
                 check(&self.parts.table, &passage, &principal)?;
-                ctx.scope_mut().origin_mut().principal = Some(principal);
+                ctx.amend(|origin| origin.principal = Some(principal));
                 let next = self.parts.next.of(&passage, ctx.scope()).clone();
                 return ctx.forward(&next, passage);
             }
