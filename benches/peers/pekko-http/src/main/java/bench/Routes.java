@@ -13,7 +13,7 @@ import org.apache.pekko.http.javadsl.marshalling.Marshaller;
 import org.apache.pekko.http.javadsl.model.HttpHeader;
 import org.apache.pekko.http.javadsl.model.RequestEntity;
 import org.apache.pekko.http.javadsl.model.StatusCodes;
-import org.apache.pekko.http.javadsl.model.headers.EntityTags;
+import org.apache.pekko.http.javadsl.model.headers.EntityTag;
 import org.apache.pekko.http.javadsl.model.headers.ETag;
 import org.apache.pekko.http.javadsl.model.headers.OAuth2BearerToken;
 import org.apache.pekko.http.javadsl.model.headers.RawHeader;
@@ -58,7 +58,7 @@ final class Routes extends AllDirectives {
         if (item == null) {
             return complete(StatusCodes.NOT_FOUND);
         }
-        var tag = ETag.create(EntityTags.create(Long.toString(item.version()), false));
+        var tag = ETag.create(EntityTag.create(Long.toString(item.version()), false));
         return respondWithHeader(tag, () -> complete(StatusCodes.OK, item, JSON));
     }
 
