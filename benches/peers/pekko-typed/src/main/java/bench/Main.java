@@ -111,13 +111,14 @@ final class Main {
             done.complete(null);
             return;
         }
-        step.take().whenComplete((answer, failure) -> {
+        // Without an executor the next step would run in the JDK's pool: a thread for each step.
+        step.take().whenCompleteAsync((answer, failure) -> {
             if (failure != null) {
                 done.completeExceptionally(failure);
             } else {
                 repeat(times - 1, step, done);
             }
-        });
+        }, system.executionContext());
     }
 
     /** Something that is asked and answered. */
