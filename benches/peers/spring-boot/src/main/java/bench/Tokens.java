@@ -63,7 +63,8 @@ class Tokens implements JwtDecoder {
             var jwt = verify(token);
             verified.put(token, jwt);
             return jwt;
-        } catch (ParseException | JOSEException | GeneralSecurityException bad) {
+        } catch (ParseException | JOSEException | GeneralSecurityException
+                | IllegalArgumentException bad) {
             throw new BadJwtException("not a good token", bad);
         }
     }
