@@ -16,7 +16,12 @@ func main() {
 		Use:   "prepare DIRECTORY",
 		Short: "makes the collection, the items and the accounts",
 		Args:  cobra.ExactArgs(1),
-		RunE:  func(_ *cobra.Command, arguments []string) error { return prepare(app, arguments[0]) },
+		Run: func(_ *cobra.Command, arguments []string) {
+			// PocketBase does not look at what a command returns.
+			if err := prepare(app, arguments[0]); err != nil {
+				log.Fatal(err)
+			}
+		},
 	})
 	app.OnServe().BindFunc(func(e *core.ServeEvent) error {
 		e.InstallerFunc = nil

@@ -49,6 +49,7 @@ func addItems(app core.App, path string) error {
 	collection.ViewRule = types.Pointer(`@request.auth.id != ""`)
 	id := collection.Fields.GetByName("id").(*core.TextField)
 	id.Min, id.Max, id.Pattern = 36, 36, `^[0-9a-f-]+$`
+	id.AutogeneratePattern = `[0-9a-f]{36}`
 	collection.Fields.Add(
 		&core.TextField{Name: "tenant"},
 		&core.TextField{Name: "title"},
