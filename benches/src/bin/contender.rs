@@ -1,11 +1,12 @@
-//! One HTTP contender: `contender NAME ADDRESS DIRECTORY [--threads N] [--quota N] [--database URL]`,
+//! One HTTP contender: `contender NAME ADDRESS DIRECTORY [--threads N] [--quota N] [--database URL]
+//! [--records off|all] [--tap on]`,
 //! or `contender fixture DIRECTORY`, which makes the directory.
 
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use troupe_benches::fixture;
-use troupe_benches::http::{Start, bare, plain, tight, troupe};
+use troupe_benches::http::{Records, Start, bare, plain, tight, troupe};
 
 /// The allocator of the product, for all contenders.
 #[global_allocator]

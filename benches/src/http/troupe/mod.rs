@@ -2,7 +2,8 @@
 //!
 //! Composed like `platform/node` does it. Only two ports are the suite's own, so that tokens need no
 //! session and permissions no tables: the authenticator checks a token with the platform's codec, the
-//! authorizer reads the fixture. Counters, sampled timing and the ring of records are on.
+//! authorizer reads the fixture. Counters, sampled timing and the ring of records are on, as on a node;
+//! `--records off` keeps no record, `--records all` one of each message, `--tap on` watches the keeper of the items.
 
 mod module;
 mod ports;
@@ -11,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use troupe_actors::{Scope, Supervisor, System, SystemConfig};
+use tokio::task::JoinSet;
+use troupe_actors::{Scope, Supervisor, System, SystemConfig, TapId, TapLimits, TapSelector};
 use troupe_edge::{Edge, EdgeConfig, EdgeParts, RateConfig, TokenCacheConfig};
 use troupe_kernel::clock::{SharedClock, SystemClock};
 use troupe_kernel::lifecycle::{Assembly, Modules};
@@ -20,10 +22,12 @@ use troupe_telemetry::{LogLevel, Phase, Telemetry, TelemetryConfig};
 
 use self::module::ItemsModule;
 use self::ports::{Keys, Roles};
-use super::{Start, TOKEN_TTL, TOKENS_MAX, WINDOW, say_ready, terminated};
+use super::{Records, Start, TOKEN_TTL, TOKENS_MAX, WINDOW, say_ready, terminated};
 use crate::fixture::Fixture;
 
 const START_WITHIN: Duration = Duration::from_secs(60);
+/// The longest that a tap may be open.
+const TAP_LIFETIME: Duration = Duration::from_secs(600);
 
 /// Serves until it is told to end.
 ///
@@ -67,12 +71,33 @@ pub async fn serve(start: Start) -> anyhow::Result<()> {
     let running = system.start(root).await?;
     loaded.start(&Scope::system("bench.start", START_WITHIN)).await?;
     telemetry.health().enter(Phase::Started);
+    let mut reader = JoinSet::new();
+    if start.tap {
+        let tap = open_tap(&system)?;
+        reader.spawn(read_tap(system.clone(), tap));
+    }
     say_ready(edge.address().await?);
     terminated().await;
+    reader.shutdown().await;
     edge.drain().await?;
     loaded.stop(&Scope::system("bench.stop", START_WITHIN)).await;
     running.shutdown().await;
     Ok(())
+}
+
+/// A tap on the keeper of the items, with payloads, as an operator opens one.
+fn open_tap(system: &System) -> anyhow::Result<TapId> {
+    let selector = TapSelector { protocol: Some("items".to_owned()), ..TapSelector::default() };
+    let limits = TapLimits { records: u32::MAX, lifetime: TAP_LIFETIME, payload: true };
+    Ok(system.tap(selector, &limits)?)
+}
+
+/// Somebody watches: what the tap took is read every second.
+async fn read_tap(system: System, tap: TapId) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    while system.read_tap(tap).is_some_and(|(_, _, is_open)| is_open) {
+        ticks.tick().await;
+    }
 }
 
 fn config(start: &Start) -> EdgeConfig {
@@ -90,4 +115,3 @@ fn all<F: std::fmt::Display>(faults: Vec<F>) -> anyhow::Error {
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
     anyhow!(lines.join("\n"))
 }
-
