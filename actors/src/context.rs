@@ -50,6 +50,12 @@ impl<M: Message> Context<M> {
         set_current(self.scope.origin.clone());
     }
 
+    /// The system's clock as of its last tick, at most some ten milliseconds ago: for ages of seconds.
+    #[must_use]
+    pub fn coarse_now(&self) -> Moment {
+        self.me.lane.system.coarse_now()
+    }
+
     /// This service.
     #[must_use]
     pub fn me(&self) -> &ServiceRef<M> {

@@ -90,4 +90,3 @@ fn all<F: std::fmt::Display>(faults: Vec<F>) -> anyhow::Error {
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
     anyhow!(lines.join("\n"))
 }
-

@@ -89,9 +89,11 @@ impl Module for ItemsModule {
             .public()
             .summary("Says that requests may come")
             .returns_nothing(200)
-            .ask(&keeper, |_| Err::<GetItem, _>(Failure::not_found("items.none", "nothing")), |_| {
-                Ok(HttpResponse::no_content())
-            });
+            .ask(
+                &keeper,
+                |_| Err::<GetItem, _>(Failure::not_found("items.none", "nothing")),
+                |_| Ok(HttpResponse::no_content()),
+            );
         Ok(Parts::new()
             .permissions([
                 PermissionDef { key: READ, description: "Reads items." },
