@@ -183,7 +183,10 @@ fn what_a_stolen_token_must_not_do_asks_for_the_password() {
             let by_key = with(&scene.key, PASSWORD);
             let problem = by_key.problem();
             assert_eq!((by_key.status, problem.as_str()), (403, "identity.principal.not_a_user"));
-            with(&scene.nobody.token, PASSWORD).expect(202);
+            // The right password lets it through, to the limit on mails for an account this young.
+            let right = with(&scene.nobody.token, PASSWORD);
+            let limited = right.status == 429 && right.problem() == "identity.email.too_many";
+            assert!(right.status == 202 || limited, "{right:?}");
         }
         let guess = || {
             let body = r#"{"email":"bob@new.example","current_password":"not the password"}"#;
