@@ -122,8 +122,10 @@ impl<M: Message> Context<M> {
         let port = self.port.take();
         let Scope { deadline, priority, ref mut origin } = self.scope;
         let scope = Scope { deadline, priority, origin: origin.take() };
-        // The next station changes the origin, which costs a copy while somebody else holds it.
-        set_current(None);
+        if scope.origin.is_some() {
+            // The next station changes the origin, which costs a copy while somebody else holds it.
+            set_current(None);
+        }
         match to.put(message.into(), scope, port, self.me.lane.node.id) {
             Ok(()) => Ok(()),
             Err((failure, Some(port), origin)) => {
