@@ -50,6 +50,12 @@ impl<M: Message> Context<M> {
         set_current(self.scope.origin.clone());
     }
 
+    /// The system's clock as of its last tick, at most some ten milliseconds ago: for ages of seconds.
+    #[must_use]
+    pub fn coarse_now(&self) -> Moment {
+        self.me.lane.system.coarse_now()
+    }
+
     /// This service.
     #[must_use]
     pub fn me(&self) -> &ServiceRef<M> {
@@ -116,8 +122,10 @@ impl<M: Message> Context<M> {
         let port = self.port.take();
         let Scope { deadline, priority, ref mut origin } = self.scope;
         let scope = Scope { deadline, priority, origin: origin.take() };
-        // The next station changes the origin, which costs a copy while somebody else holds it.
-        set_current(None);
+        if scope.origin.is_some() {
+            // The next station changes the origin, which costs a copy while somebody else holds it.
+            set_current(None);
+        }
         match to.put(message.into(), scope, port, self.me.lane.node.id) {
             Ok(()) => Ok(()),
             Err((failure, Some(port), origin)) => {

@@ -56,7 +56,7 @@ impl Deadline {
     /// `wait` from `moment` on.
     #[must_use]
     #[inline]
-    pub fn from(moment: Moment, wait: Duration) -> Self {
+    pub fn counted_from(moment: Moment, wait: Duration) -> Self {
         Self(moment.0.saturating_add(nanos(wait)))
     }
 

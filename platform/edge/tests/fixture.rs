@@ -114,7 +114,7 @@ fn describe(scope: &Scope) -> serde_json::Value {
         "permissions": principal.map(|principal| principal.permissions.iter().collect::<Vec<_>>()),
         "request": scope.request_id(),
         "trace": scope.trace_id(),
-        "address": scope.origin().and_then(|origin| origin.address.clone()),
+        "address": scope.origin().and_then(|origin| origin.address),
         "idempotency": scope.idempotency(),
         "remaining_ms": u64::try_from(scope.remaining().as_millis()).unwrap(),
     })

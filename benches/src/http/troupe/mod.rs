@@ -107,6 +107,7 @@ fn config(start: &Start) -> EdgeConfig {
         address_limit: limit,
         principal_limit: limit,
         tokens: TokenCacheConfig { ttl: TOKEN_TTL, entries_max: TOKENS_MAX },
+        shards: start.threads,
         ..EdgeConfig::default()
     }
 }

@@ -94,7 +94,7 @@ impl Front {
             let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
             idempotency::fingerprint(key, &parts.method, target, &held.bytes)
         });
-        let scope = Scope::until(Deadline::from(exchange.began, entry.timeout), origin)
+        let scope = Scope::until(Deadline::counted_from(exchange.began, entry.timeout), origin)
             .with_priority(entry.route.priority());
 
         let request = HttpRequest {

@@ -122,7 +122,7 @@ impl AuthzGate {
         };
         let key = (principal.subject, principal.tenant);
         if let Some(known) = self.known.get_mut(&key) {
-            if Moment::now().since(known.since) < self.parts.ttl {
+            if ctx.coarse_now().since(known.since) < self.parts.ttl {
                 let principal = known.equip(&principal);
                 check(&self.parts.table, &passage, &principal)?;
                 ctx.amend(|origin| origin.principal = Some(principal));

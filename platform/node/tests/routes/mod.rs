@@ -164,7 +164,9 @@ fn what_a_stolen_token_must_not_do_asks_for_the_password() {
     on_both(|scene| {
         let web = &scene.node.web;
         let document = web.get("/openapi.json").send().expect(200).json();
-        for (name, more) in SENSITIVE {
+        // Who was sent no mail in the last minute, and who is the last owner of nothing.
+        let able = [&scene.root, &scene.nobody];
+        for ((name, more), able) in SENSITIVE.iter().zip(able) {
             let path = name.strip_prefix("POST ").expect("a change");
             let operation = &document["paths"][path]["post"];
             assert!(operation["requestBody"]["required"].as_bool().unwrap_or(false), "{operation}");
@@ -183,7 +185,7 @@ fn what_a_stolen_token_must_not_do_asks_for_the_password() {
             let by_key = with(&scene.key, PASSWORD);
             let problem = by_key.problem();
             assert_eq!((by_key.status, problem.as_str()), (403, "identity.principal.not_a_user"));
-            with(&scene.nobody.token, PASSWORD).expect(202);
+            with(&able.token, PASSWORD).expect(202);
         }
         let guess = || {
             let body = r#"{"email":"bob@new.example","current_password":"not the password"}"#;
