@@ -1,12 +1,12 @@
 //! One HTTP contender: `contender NAME ADDRESS DIRECTORY [--threads N] [--quota N] [--database URL]
-//! [--records off|all] [--tap on]`,
+//! [--records-max N] [--timed-in-full-max N] [--tap on]`,
 //! or `contender fixture DIRECTORY`, which makes the directory.
 
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use troupe_benches::fixture;
-use troupe_benches::http::{Records, Start, bare, plain, tight, troupe};
+use troupe_benches::http::{Start, bare, plain, tight, troupe};
 
 /// The allocator of the product, for all contenders.
 #[global_allocator]
@@ -46,12 +46,16 @@ fn start(words: &[&str]) -> anyhow::Result<Start> {
         quota: 1_000_000_000,
         timed_in_full_max: 1000,
         database: None,
+        records_max: 4096,
+        tap: false,
     };
     for pair in options.chunks(2) {
         match pair {
             ["--threads", number] => start.threads = number.parse()?,
             ["--quota", number] => start.quota = number.parse()?,
             ["--timed-in-full-max", number] => start.timed_in_full_max = number.parse()?,
+            ["--records-max", number] => start.records_max = number.parse()?,
+            ["--tap", "on"] => start.tap = true,
             ["--database", url] => start.database = Some((*url).to_owned()),
             other => bail!("what is {}?", other.join(" ")),
         }

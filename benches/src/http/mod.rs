@@ -33,21 +33,10 @@ pub struct Start {
     pub timed_in_full_max: u32,
     /// Where rows are kept; without it there are only items in memory.
     pub database: Option<String>,
-    /// Which handled messages the platform times and keeps records of.
-    pub records: Records,
+    /// Handled messages whose records the platform keeps (its default is 4,096).
+    pub records_max: usize,
     /// Whether a tap watches one of the platform's actors.
     pub tap: bool,
-}
-
-/// Which handled messages are timed and recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Records {
-    /// One in 64 is timed, none is kept.
-    Off,
-    /// As a node does it: all while there are few, one in 64 under load.
-    Sampled,
-    /// All.
-    All,
 }
 
 /// A request's time.

@@ -3,7 +3,7 @@
 //! Composed like `platform/node` does it. Only two ports are the suite's own, so that tokens need no
 //! session and permissions no tables: the authenticator checks a token with the platform's codec, the
 //! authorizer reads the fixture. Counters, sampled timing and the ring of records are on, as on a node;
-//! `--records off` keeps no record, `--records all` one of each message, `--tap on` watches the keeper of the items.
+//! arguments switch them off or up, for the scenario `inspection`.
 
 mod module;
 mod ports;
@@ -22,7 +22,7 @@ use troupe_telemetry::{LogLevel, Phase, Telemetry, TelemetryConfig};
 
 use self::module::ItemsModule;
 use self::ports::{Keys, Roles};
-use super::{Records, Start, TOKEN_TTL, TOKENS_MAX, WINDOW, say_ready, terminated};
+use super::{Start, TOKEN_TTL, TOKENS_MAX, WINDOW, say_ready, terminated};
 use crate::fixture::Fixture;
 
 const START_WITHIN: Duration = Duration::from_secs(60);
@@ -41,6 +41,7 @@ pub async fn serve(start: Start) -> anyhow::Result<()> {
         clock.clone(),
     )?;
     let system = System::new(SystemConfig {
+        records_max: start.records_max,
         timed_in_full_max: start.timed_in_full_max,
         ..SystemConfig::default()
     });
