@@ -1,12 +1,13 @@
 //! One HTTP contender: `contender NAME ADDRESS DIRECTORY [--threads N] [--quota N] [--database URL]
 //! [--records-max N] [--timed-in-full-max N] [--tap on]`,
-//! or `contender fixture DIRECTORY`, which makes the directory.
+//! or `contender fixture DIRECTORY`, which makes the directory,
+//! or `contender prepare DIRECTORY --database URL`, which makes the tables and their rows.
 
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use troupe_benches::fixture;
-use troupe_benches::http::{Start, bare, plain, tight, troupe};
+use troupe_benches::http::{Start, bare, plain, schema, tight, troupe};
 
 /// The allocator of the product, for all contenders.
 #[global_allocator]
@@ -18,6 +19,11 @@ fn main() -> anyhow::Result<()> {
     let [name, rest @ ..] = words.as_slice() else { bail!("say which contender") };
     if *name == "fixture" {
         return fixture::make(Path::new(rest.first().context("say which directory")?));
+    }
+    if *name == "prepare" {
+        let [directory, "--database", url] = rest else { bail!("say DIRECTORY --database URL") };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        return runtime.block_on(schema::prepare(Path::new(directory), url));
     }
     let start = start(rest)?;
     let runtime = if start.threads == 1 {

@@ -7,6 +7,8 @@ pub mod bare;
 pub mod checks;
 pub mod items;
 pub mod plain;
+pub mod rows;
+pub mod schema;
 pub mod tight;
 pub mod troupe;
 

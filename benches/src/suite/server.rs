@@ -59,6 +59,7 @@ impl Server {
             command.args(["--quota", &quota.to_string()]);
         }
         if let Some(url) = database(&contender.name, scenario, place)? {
+            prepare(place, &url)?;
             command.args(["--database", &url]);
         }
         command.args(&contender.arguments);
@@ -213,6 +214,15 @@ fn database(name: &str, scenario: &Scenario, place: &Place) -> anyhow::Result<Op
             Ok(Some(format!("{base}/{database}")))
         }
     }
+}
+
+/// Makes the tables and the fixture's rows.
+fn prepare(place: &Place, url: &str) -> anyhow::Result<()> {
+    let mut command = Command::new(std::env::current_exe()?.with_file_name("contender"));
+    command.arg("prepare").arg(&place.directory).args(["--database", url]);
+    let status = command.stdin(Stdio::null()).status().context("contender prepare")?;
+    ensure!(status.success(), "contender prepare: {status}");
+    Ok(())
 }
 
 /// Runs one statement and gives the answer.

@@ -99,6 +99,14 @@ impl<L: KeyedLoad> From<GetKeyed<L>> for BatchMessage<L> {
     }
 }
 
+impl<L: KeyedLoad> GetKeyed<L> {
+    /// Asks for the value of this key.
+    #[must_use]
+    pub const fn new(key: L::Key) -> Self {
+        Self { key }
+    }
+}
+
 impl<L: KeyedLoad> Request for GetKeyed<L> {
     type Protocol = BatchMessage<L>;
     type Reply = Option<L::Value>;
@@ -137,6 +145,12 @@ impl<L: KeyedLoad> Keyed<L> {
         });
         let (batcher, child) = spec.capacity(limits.waiting_max).build();
         (Self { load, under_way, batcher }, child)
+    }
+
+    /// The batcher itself, for a route that asks it without a service in between.
+    #[must_use]
+    pub fn service(&self) -> &ServiceRef<BatchMessage<L>> {
+        &self.batcher
     }
 
     /// The value of a key, if there is one.

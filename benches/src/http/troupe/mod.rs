@@ -7,6 +7,7 @@
 
 mod module;
 mod ports;
+mod rows;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +15,16 @@ use std::time::Duration;
 use anyhow::anyhow;
 use tokio::task::JoinSet;
 use troupe_actors::{Scope, Supervisor, System, SystemConfig, TapId, TapLimits, TapSelector};
+use troupe_database::{DatabaseConfig, DatabaseModule, Db};
 use troupe_edge::{Edge, EdgeConfig, EdgeParts, RateConfig, TokenCacheConfig};
 use troupe_kernel::clock::{SharedClock, SystemClock};
 use troupe_kernel::lifecycle::{Assembly, Modules};
-use troupe_kernel::module::Surroundings;
+use troupe_kernel::module::{Module, Surroundings};
 use troupe_telemetry::{LogLevel, Phase, Telemetry, TelemetryConfig};
 
 use self::module::ItemsModule;
 use self::ports::{Keys, Roles};
+use self::rows::RowsModule;
 use super::{Start, TOKEN_TTL, TOKENS_MAX, WINDOW, say_ready, terminated};
 use crate::fixture::Fixture;
 
@@ -46,7 +49,13 @@ pub async fn serve(start: Start) -> anyhow::Result<()> {
         ..SystemConfig::default()
     });
     let mut around = Surroundings::new(system.clone(), clock.clone());
-    let modules = Modules::validate(vec![Box::new(ItemsModule::new(items))]).map_err(all)?;
+    let mut modules: Vec<Box<dyn Module>> = vec![Box::new(ItemsModule::new(items))];
+    if let Some(url) = &start.database {
+        let db = Db::open_with(&DatabaseConfig::with_url(url), clock.clone()).await?;
+        modules.push(Box::new(DatabaseModule::new(db)));
+        modules.push(Box::new(RowsModule));
+    }
+    let modules = Modules::validate(modules).map_err(all)?;
     let mut loaded = modules.initialise(&mut around).map_err(all)?;
     let Assembly { catalog, routes, children, .. } = loaded.take_assembly();
 
