@@ -36,16 +36,6 @@ impl Options {
     }
 }
 
-/// Counts the instructions of a request and compares them with the budget.
-pub(crate) fn callgrind() -> Result<bool> {
-    if !process::run(build())? {
-        return Ok(false);
-    }
-    let mut suite = suite();
-    suite.arg("callgrind");
-    process::run(suite)
-}
-
 /// Builds and runs between starting and stopping the services. `Ok(false)`: a goal is missed.
 pub(crate) fn command(options: &Options) -> Result<bool> {
     if !process::run(build())? {

@@ -4,7 +4,6 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::bench;
 use crate::layers;
 use crate::process::{self, cargo, succeeds};
 use crate::tally::Tally;
@@ -20,7 +19,6 @@ pub(crate) fn command(workspace: &Workspace) -> Result<bool> {
     println!("\n$ cargo xtask layers");
     tally.check("layers", layers::command(workspace)?);
     check_dependencies(&mut tally)?;
-    check_instructions(&mut tally)?;
     let options = Options { quick: false, services_required: true };
     tally.add(test::run(workspace, options)?);
     tally.print();
@@ -45,18 +43,6 @@ fn check_dependencies(tally: &mut Tally) -> Result<()> {
         tally.check("machete", process::run(arguments_of(&["machete"]))?);
     } else {
         tally.skip("cargo machete: not installed; `.ci/run` installs it");
-    }
-    Ok(())
-}
-
-/// What a request costs, in instructions: what else the machine does hardly shows in them.
-fn check_instructions(tally: &mut Tally) -> Result<()> {
-    let mut valgrind = Command::new("valgrind");
-    valgrind.arg("--version");
-    if succeeds(valgrind) {
-        tally.check("callgrind", bench::callgrind()?);
-    } else {
-        tally.skip("callgrind: no valgrind here; `.ci/run` installs it");
     }
     Ok(())
 }

@@ -29,8 +29,7 @@ The commands of the repository.
   cargo xtask test [--quick]     start the backing services, run every test, run the service suites
                                  again with every message sent through its encoding, then the tour
                                  on both dialects; --quick leaves the tour out
-  cargo xtask ci                 what a change must pass: fmt, clippy, doc, layers, deny, machete,
-                                 callgrind, test
+  cargo xtask ci                 what a change must pass: fmt, clippy, doc, layers, deny, machete, test
   cargo xtask bench [--quick] [SCENARIO...]
                                  measure the platform beside the plain alternatives and print goals
                                  against figures; --quick takes less than ten minutes
