@@ -227,8 +227,6 @@ impl System {
         Arc::new(ActorNode::new(id, name, kind, protocol))
     }
 
-    /// The time of the last tick: at most [`TICK`] old, and much cheaper than asking the clock.
-    #[inline]
     /// Which messages of a service are timed whose messages come so far apart: those whose number
     /// has none of these bits.
     pub(crate) fn sample_mask(&self, apart_nanos: u64) -> u64 {
@@ -236,6 +234,8 @@ impl System {
         if apart_nanos.saturating_mul(full) > 1_000_000_000 { 0 } else { SAMPLE_EVERY - 1 }
     }
 
+    /// The time of the last tick: at most [`TICK`] old, and much cheaper than asking the clock.
+    #[inline]
     pub(crate) fn coarse_now(&self) -> Moment {
         Moment::from_nanos(self.shared.coarse_nanos.load(Ordering::Relaxed))
     }
