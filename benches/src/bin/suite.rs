@@ -1,4 +1,4 @@
-//! `suite run [--quick] [--postgres URL] [SCENARIO…]` and `suite callgrind [--record]`.
+//! `suite run [--quick] [--postgres URL] [SCENARIO…]` and `suite callgrind [--record] [NAME…]`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -15,7 +15,7 @@ use troupe_benches::suite::catalog::{Catalog, Database, Pace, Scenario, folder};
 use troupe_benches::suite::goals::{Verdict, rows};
 use troupe_benches::suite::machine::Machine;
 use troupe_benches::suite::peers::{self, Kind, Peer};
-use troupe_benches::suite::record::{Record, goals_table, outcome_table};
+use troupe_benches::suite::record::{Record, goals_table, messaging_table, outcome_table};
 use troupe_benches::suite::rounds::{self, Effort};
 use troupe_benches::suite::server::Place;
 use troupe_benches::suite::{callgrind, messaging};
@@ -28,7 +28,8 @@ const TIMED_ROUNDS: usize = 3;
 
 const HELP: &str = "\
 suite run [OPTION…] [SCENARIO…]   all scenarios of suite.toml, or these
-suite callgrind [OPTION…]         counts instructions and compares them with the budget
+suite callgrind [OPTION…] [NAME…]  counts instructions of these contenders and compares them with
+                                  the budget
 suite list                        the scenarios
 
   --quick            fewer rounds and requests, the quick scenarios only (run)
@@ -36,7 +37,7 @@ suite list                        the scenarios
   --postgres URL     a superuser's address; without it PostgreSQL is left out
   --peer NAME        only these peers; may be repeated; `--peer none` for none
   --directory PATH   where the fixture and logs lie (a folder in the temporary directory)
-  --results PATH     where results are written (benches/results)
+  --results PATH     where results are written (benches/results; nowhere when scenarios are named)
 
 It ends with 1 when a goal is missed or the budget is exceeded.
 ";
@@ -87,7 +88,7 @@ fn dispatch(options: &Options) -> anyhow::Result<bool> {
     let words: Vec<&str> = options.words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["run", scenarios @ ..] => run(&catalog, options, scenarios),
-        ["callgrind"] => count(&catalog, options),
+        ["callgrind", names @ ..] => count(&catalog, options, names),
         ["list"] => {
             for Scenario { name, what, .. } in &catalog.scenario {
                 println!("{name:<18} {what}");
@@ -113,7 +114,7 @@ fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<b
     pin()?;
     let mut machine = Machine::here(place.postgres.as_deref());
     machine.versions.extend(peers.iter().map(|peer| (peer.name.clone(), peer.version.clone())));
-    let mut record = Record::new(machine, effort);
+    let mut record = Record::new(machine, effort, options.quick);
     let http = that_do(Kind::Http, &peers);
     if record.machine.versions.get("postgres fsync").is_some_and(|fsync| fsync == "off") {
         println!("PostgreSQL runs without fsync: its writes are cheaper than an operator's");
@@ -143,10 +144,11 @@ fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<b
         println!("\nmessaging [{:.0} s]", began.elapsed().as_secs_f64());
         record.findings.messaging =
             messaging::measure(&catalog.messaging, &that_do(Kind::Messaging, &peers), effort)?;
+        println!("{}", messaging_table(&record.findings));
     }
     if wanted("callgrind", true) {
         println!("\ncallgrind [{:.0} s]", began.elapsed().as_secs_f64());
-        match callgrind::count(catalog, &place) {
+        match callgrind::count(catalog, &place, &counted(catalog)) {
             Ok(counted) => record.findings.instructions = counted,
             Err(error) => println!("left out: {error:#}"),
         }
@@ -154,9 +156,14 @@ fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<b
     if names.is_empty() && !options.quick {
         sweep(catalog, &place, &mut record)?;
     }
-    let goals = rows(&catalog.goal, &record.findings);
-    let results = options.results.clone().unwrap_or_else(|| folder().join("results"));
-    record.write(&results, catalog, &goals)?;
+    let mut goals = rows(catalog, &record.findings, options.quick);
+    if names.is_empty() || options.results.is_some() {
+        let results = options.results.clone().unwrap_or_else(|| folder().join("results"));
+        record.write(&results, catalog, &goals)?;
+    }
+    if !names.is_empty() {
+        goals.retain(|row| row.verdict != Verdict::LeftOut);
+    }
     println!("\n{}\n{:.0} s", goals_table(&goals), began.elapsed().as_secs_f64());
     Ok(goals.iter().all(|row| row.verdict != Verdict::Missed))
 }
@@ -188,9 +195,10 @@ fn sweep(catalog: &Catalog, place: &Place, record: &mut Record) -> anyhow::Resul
     Ok(())
 }
 
-fn count(catalog: &Catalog, options: &Options) -> anyhow::Result<bool> {
+fn count(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<bool> {
     let place = place(options)?;
-    let counted = callgrind::count(catalog, &place)?;
+    let names = if names.is_empty() { counted(catalog) } else { names.to_vec() };
+    let counted = callgrind::count(catalog, &place, &names)?;
     if options.record {
         callgrind::record(&counted)?;
     }
@@ -205,6 +213,11 @@ fn count(catalog: &Catalog, options: &Options) -> anyhow::Result<bool> {
         }
     }
     Ok(well)
+}
+
+/// Whose instructions are counted when nobody says.
+fn counted(catalog: &Catalog) -> Vec<&str> {
+    catalog.callgrind.contenders.iter().map(String::as_str).collect()
 }
 
 /// The generator, which is this process, on the second core; servers get the first.

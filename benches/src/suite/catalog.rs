@@ -154,6 +154,16 @@ pub struct Goal {
     pub at_most: Option<f64>,
 }
 
+impl Goal {
+    /// Against whom.
+    ///
+    /// # Errors
+    /// When the figure stands for itself.
+    pub fn base(&self) -> Result<&str, &'static str> {
+        self.base.as_deref().ok_or("no base")
+    }
+}
+
 /// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -12,6 +12,7 @@ pub mod goals;
 pub mod machine;
 pub mod messaging;
 pub mod peers;
+pub mod plots;
 pub mod record;
 pub mod rounds;
 pub mod server;

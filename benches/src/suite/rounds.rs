@@ -235,14 +235,19 @@ fn turn(
             send_signal(pid, &name)
         })
     });
+    let lines = server.lines();
     let used = |pid: Option<u32>| pid.map_or(0, usage::cpu_ns);
     let resident = usage::resident_bytes(server.pid());
     let before = (usage::cpu_ns(server.pid()), used(postgres));
     let report = troupe_load::run(run, Remote::Refused)?;
     let after = (usage::cpu_ns(server.pid()), used(postgres));
     let grown = usage::resident_bytes(server.pid()) as f64 - resident as f64;
+    let mut fault = fault(scenario, &report);
     if let Some(signal) = signal {
         signal.join().map_err(|_| anyhow!("the thread of the signal panicked"))??;
+        if server.lines() == lines {
+            fault = Some("the signal killed nothing: the server logged no crash".to_owned());
+        }
     }
     let right = report.answers - report.unexpected;
     let good = report.latency_by_class.get("2xx").copied();
@@ -254,7 +259,7 @@ fn turn(
         latency: good.unwrap_or(report.latency),
         growth_mib: grown / MIB,
         failed: [report.unexpected + report.errors.total(), report.answers],
-        fault: fault(scenario, &report),
+        fault,
         generator_use: report.generator.use_ratio,
         curve: report.curve,
     })
