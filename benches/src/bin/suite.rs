@@ -116,6 +116,8 @@ fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<b
     machine.versions.extend(peers.iter().map(|peer| (peer.name.clone(), peer.version.clone())));
     let mut record = Record::new(machine, effort, options.quick);
     let http = that_do(Kind::Http, &peers);
+    let takes_part =
+        |scenario: &str, peer: &Peer| !options.quick || catalog.compares(scenario, &peer.name);
     if record.machine.versions.get("postgres fsync").is_some_and(|fsync| fsync == "off") {
         println!("PostgreSQL runs without fsync: its writes are cheaper than an operator's");
     }
@@ -136,14 +138,17 @@ fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<b
         }
         let cached = record.findings.scenarios.get("cached");
         let peaks = cached.map(rounds::peaks).unwrap_or_default();
+        let mut http = http.clone();
+        http.retain(|peer| takes_part(&scenario.name, peer));
         let outcome = rounds::measure(catalog, scenario, &http, &place, effort, &peaks)?;
         println!("{}", outcome_table(&outcome));
         record.findings.scenarios.insert(scenario.name.clone(), outcome);
     }
     if wanted("messaging", true) {
         println!("\nmessaging [{:.0} s]", began.elapsed().as_secs_f64());
+        let kits = that_do(Kind::Messaging, &peers);
         record.findings.messaging =
-            messaging::measure(&catalog.messaging, &that_do(Kind::Messaging, &peers), effort)?;
+            messaging::measure(&catalog.messaging, &kits, takes_part, effort)?;
         println!("{}", messaging_table(&record.findings));
     }
     if wanted("callgrind", true) {
@@ -153,8 +158,8 @@ fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<b
             Err(error) => println!("left out: {error:#}"),
         }
     }
-    if names.is_empty() && !options.quick {
-        sweep(catalog, &place, &mut record)?;
+    if names.is_empty() {
+        sweep(catalog, &place, &mut record, effort)?;
     }
     let mut goals = rows(catalog, &record.findings, options.quick);
     if names.is_empty() || options.results.is_some() {
@@ -173,13 +178,18 @@ fn is_paced(scenario: &Scenario) -> bool {
 }
 
 /// Latency at several shares of the peak of `tight`, for the plot.
-fn sweep(catalog: &Catalog, place: &Place, record: &mut Record) -> anyhow::Result<()> {
-    let cached = catalog.scenario("cached").context("suite.toml has no scenario `cached`")?;
+fn sweep(
+    catalog: &Catalog,
+    place: &Place,
+    record: &mut Record,
+    effort: Effort,
+) -> anyhow::Result<()> {
+    let open = catalog.scenario("open-25").context("suite.toml has no scenario `open-25`")?;
     let Some(outcome) = record.findings.scenarios.get("cached") else { return Ok(()) };
     let peaks = rounds::peaks(outcome);
-    let effort = Effort { rounds: 1, ..FULL };
+    let effort = Effort { rounds: 1, open_seconds: effort.open_seconds.div_ceil(2), ..effort };
     for percent in [10, 25, 50, 70, 85, 95] {
-        let mut scenario = cached.clone();
+        let mut scenario = open.clone();
         let share = f64::from(percent) / 100.0;
         scenario.pace = Pace::OfTight(share);
         println!("\nlatency at {percent} % of the peak of tight");

@@ -38,13 +38,14 @@ fn known_as(scenario: Scenario) -> &'static str {
     }
 }
 
-/// Measures every scenario of the catalog, kits in turns.
+/// Measures every scenario of the catalog, kits in turns; `takes_part` tells by scenario and peer.
 ///
 /// # Errors
 /// When a program breaks off. A kit that skips a scenario has no figure there.
 pub fn measure(
     messaging: &Messaging,
     peers: &[Peer],
+    takes_part: impl Fn(&str, &Peer) -> bool,
     effort: Effort,
 ) -> anyhow::Result<BTreeMap<String, Costs>> {
     let mut all = BTreeMap::new();
@@ -56,7 +57,7 @@ pub fn measure(
         let mut costs = Costs::default();
         let ours = Contender::ALL.into_iter().filter(|contender| contender.takes_part(scenario));
         let mut kits: Vec<Kit> = ours.map(Kit::Ours).collect();
-        kits.extend(peers.iter().map(Kit::Peer));
+        kits.extend(peers.iter().filter(|peer| takes_part(name, peer)).map(Kit::Peer));
         for round in 0..=effort.rounds {
             draws.shuffle(&mut kits);
             for kit in &kits {

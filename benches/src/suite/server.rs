@@ -165,8 +165,9 @@ pub fn send_signal(pid: u32, name: &str) -> anyhow::Result<()> {
         "TERM" => Signal::TERM,
         "KILL" => Signal::KILL,
         "USR1" => Signal::USR1,
-        "USR2" => Signal::USR2,
-        other => bail!("no signal `{other}`: TERM, KILL, USR1 or USR2"),
+        "STOP" => Signal::STOP,
+        "CONT" => Signal::CONT,
+        other => bail!("no signal `{other}`: TERM, KILL, USR1, STOP or CONT"),
     };
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("a process id")?;
     Ok(kill_process_group(pid, signal)?)
