@@ -14,6 +14,7 @@
 mod adding;
 mod backoff;
 mod context;
+mod cores;
 mod current;
 mod deadlines;
 mod failure;

@@ -4,6 +4,7 @@ use ractor::{ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::cores::CoreThreads;
 use crate::failure::Failure;
 use crate::observation::ActorState;
 use crate::spec::{ChildSpec, Place, StopMode, start_failure};
@@ -17,10 +18,12 @@ pub struct Running {
     guardian: ActorRef<()>,
     failed: watch::Receiver<bool>,
     tasks: JoinSet<()>,
+    _cores: CoreThreads,
 }
 
 impl Running {
     pub(crate) async fn start(system: System, root: ChildSpec) -> Result<Self, Failure> {
+        let cores = system.shared.cores.start()?;
         let mut tasks = JoinSet::new();
         system.start_ticking(&mut tasks);
         let (report, failed) = watch::channel(false);
@@ -34,7 +37,7 @@ impl Running {
         };
         let started = root.starter.start(place).await;
         match started {
-            Ok(cell) => Ok(Self { system, root, cell, guardian, failed, tasks }),
+            Ok(cell) => Ok(Self { system, root, cell, guardian, failed, tasks, _cores: cores }),
             Err(failure) => {
                 root.starter.abandon();
                 guardian.stop(None);

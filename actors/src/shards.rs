@@ -1,19 +1,35 @@
-//! Several services of one kind, each responsible for a part of the keys.
+//! Several services of one kind: each responsible for a part of the keys, or one on each core.
 
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
 
+use crate::cores;
 use crate::message::Message;
 use crate::reference::ServiceRef;
 
-/// A fixed set of services among which keys are divided by hash.
+/// A fixed set of services among which keys are divided by hash; on a core that has its own, that
+/// one is responsible for all keys.
 pub struct Shards<M: Message> {
-    services: Vec<ServiceRef<M>>,
+    services: Arc<[ServiceRef<M>]>,
+    on_cores: bool,
     hasher: FixedHasher,
 }
 
 impl<M: Message> Clone for Shards<M> {
     fn clone(&self) -> Self {
-        Self { services: self.services.clone(), hasher: FixedHasher }
+        Self { services: self.services.clone(), on_cores: self.on_cores, hasher: FixedHasher }
+    }
+}
+
+impl<M: Message> From<&ServiceRef<M>> for Shards<M> {
+    fn from(service: &ServiceRef<M>) -> Self {
+        Self::new(vec![service.clone()])
+    }
+}
+
+impl<M: Message> From<&Self> for Shards<M> {
+    fn from(shards: &Self) -> Self {
+        shards.clone()
     }
 }
 
@@ -25,12 +41,35 @@ impl<M: Message> Shards<M> {
     #[must_use]
     pub fn new(services: Vec<ServiceRef<M>>) -> Self {
         assert!(!services.is_empty(), "shards need at least one service");
-        Self { services, hasher: FixedHasher }
+        Self { services: services.into(), on_cores: false, hasher: FixedHasher }
     }
 
-    /// The service responsible for `key`; the same key always has the same service.
+    /// One service for each core, in their order.
+    pub(crate) fn on_cores(services: Vec<ServiceRef<M>>) -> Self {
+        Self { on_cores: true, ..Self::new(services) }
+    }
+
+    /// The one of the core that this runs on.
+    #[inline]
+    fn own(&self) -> Option<&ServiceRef<M>> {
+        if self.on_cores { cores::here().and_then(|core| self.services.get(core)) } else { None }
+    }
+
+    /// The nearest one, for services that all give the same answer: that of this core, or else the
+    /// first.
+    #[must_use]
+    #[inline]
+    pub fn near(&self) -> &ServiceRef<M> {
+        self.own().unwrap_or(&self.services[0])
+    }
+
+    /// The service responsible for `key`. The same key always has the same service, unless each
+    /// core has its own.
     #[must_use]
     pub fn by<K: Hash + ?Sized>(&self, key: &K) -> &ServiceRef<M> {
+        if let Some(own) = self.own() {
+            return own;
+        }
         if self.services.len() == 1 {
             return &self.services[0];
         }

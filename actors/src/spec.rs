@@ -14,6 +14,7 @@ use crate::message::Message;
 use crate::observation::{ActorKind, ActorNode, ActorState, LaneView, guarded};
 use crate::reference::ServiceRef;
 use crate::service::Service;
+use crate::shards::Shards;
 use crate::supervisor::{Strategy, Supervisor};
 use crate::system::System;
 
@@ -99,6 +100,7 @@ pub struct Spec<S: Service> {
     factory: Arc<dyn Fn() -> S + Send + Sync>,
     capacity: usize,
     workers: usize,
+    core: Option<usize>,
     restart: Restart,
     stop_within: Duration,
     start_within: Duration,
@@ -117,6 +119,7 @@ impl<S: Service> Spec<S> {
             factory: Arc::new(factory),
             capacity: DEFAULT_CAPACITY,
             workers: 1,
+            core: None,
             restart: Restart::Permanent,
             stop_within: DEFAULT_STOP_WITHIN,
             start_within: DEFAULT_START_WITHIN,
@@ -158,6 +161,28 @@ impl<S: Service> Spec<S> {
         self
     }
 
+    /// `count` equal services under a supervisor of this name; in a system with cores, one on
+    /// each core instead. Each has a state of its own: what must be the same for all keys or for
+    /// everybody is not kept in it.
+    #[must_use]
+    pub fn replicated(self, count: usize) -> (Shards<S::Message>, ChildSpec) {
+        let cores = self.system.cores();
+        let replica = |index: usize| {
+            let spec = Self {
+                system: self.system.clone(),
+                name: (index + 1).to_string(),
+                factory: self.factory.clone(),
+                core: (cores > 0).then_some(index),
+                ..self
+            };
+            spec.build()
+        };
+        let (services, children): (Vec<_>, Vec<_>) =
+            (0..if cores > 0 { cores } else { count.max(1) }).map(replica).unzip();
+        let shards = if cores > 0 { Shards::on_cores(services) } else { Shards::new(services) };
+        (shards, Supervisor::new(&self.system, self.name.clone()).children(children).into_spec())
+    }
+
     /// The reference to use the service and the specification to start it.
     #[must_use]
     pub fn build(self) -> (ServiceRef<S::Message>, ChildSpec) {
@@ -189,6 +214,7 @@ impl<S: Service> Spec<S> {
             node,
             index,
             sole: self.workers == 1,
+            core: self.core,
             start_within: self.start_within,
         }
     }
@@ -223,6 +249,7 @@ struct Worker<S: Service> {
     node: Arc<ActorNode>,
     index: usize,
     sole: bool,
+    core: Option<usize>,
     start_within: Duration,
 }
 
@@ -254,10 +281,9 @@ impl<S: Service> Starter for Worker<S> {
                 sole: self.sole,
                 start_within: self.start_within,
             };
-            let spawned =
-                ractor::Actor::spawn_linked(None, Host::<S>::new(), incarnation, place.supervisor)
-                    .await;
-            match spawned {
+            let spawning =
+                ractor::Actor::spawn_linked(None, Host::<S>::new(), incarnation, place.supervisor);
+            match system.shared.cores.run(self.core, spawning).await? {
                 Ok((actor, _)) => Ok(actor.get_cell()),
                 Err(error) => {
                     self.node.set_state(ActorState::Restarting);

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
+use crate::cores::Cores;
 use crate::deadlines::DeadlineTable;
 use crate::failure::Failure;
 use crate::mailbox::Envelope;
@@ -42,6 +44,8 @@ pub struct SystemConfig {
     pub crashes_max: usize,
     /// Services with fewer messages a second have every message timed, others one in 64.
     pub timed_in_full_max: u32,
+    /// Threads with a runtime of their own, on which replicated services run; none for zero.
+    pub cores: usize,
 }
 
 impl Default for SystemConfig {
@@ -53,12 +57,14 @@ impl Default for SystemConfig {
             dead_letters_max: 1000,
             crashes_max: 200,
             timed_in_full_max: 1000,
+            cores: 0,
         }
     }
 }
 
 pub(crate) struct Shared {
     config: SystemConfig,
+    pub(crate) cores: Cores,
     next_id: AtomicU32,
     coarse_nanos: AtomicU64,
     ticking: AtomicBool,
@@ -94,6 +100,7 @@ impl System {
                 taps: Taps::default(),
                 dead_letters: Ring::new(config.dead_letters_max),
                 crashes: Ring::new(config.crashes_max),
+                cores: Cores::new(config.cores),
                 config,
             }),
         }
@@ -118,6 +125,18 @@ impl System {
     #[inline]
     pub fn wire_always(&self) -> bool {
         self.shared.config.wire_always
+    }
+
+    /// How many cores it has; see [`SystemConfig::cores`].
+    #[must_use]
+    pub fn cores(&self) -> usize {
+        self.shared.cores.count()
+    }
+
+    /// The runtime of a core, from zero, for tasks that belong to it. None before the start.
+    #[must_use]
+    pub fn core(&self, number: usize) -> Option<&Handle> {
+        self.shared.cores.handle(number)
     }
 
     /// Number of actors that live.

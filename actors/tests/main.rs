@@ -1,5 +1,6 @@
 //! The actor kit as its users meet it.
 
+mod cores;
 mod mailbox;
 mod observation;
 mod properties;

@@ -1,5 +1,6 @@
-//! One HTTP contender: `contender NAME ADDRESS DIRECTORY [--threads N] [--quota N] [--database URL]
-//! [--records-max N] [--timed-in-full-max N] [--tap on]`,
+//! One HTTP contender: `contender NAME ADDRESS DIRECTORY [--threads N] [--runtime cores|shared]
+//! [--documents kept|written] [--quota N] [--database URL] [--records-max N] [--timed-in-full-max N]
+//! [--tap on]`,
 //! or `contender fixture DIRECTORY`, which makes the directory,
 //! or `contender prepare DIRECTORY --database URL`, which makes the tables and their rows.
 
@@ -7,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use troupe_benches::fixture;
-use troupe_benches::http::{Start, bare, plain, schema, tight, troupe};
+use troupe_benches::http::{Documents, Start, bare, plain, schema, tight, troupe};
 
 /// The allocator of the product, for all contenders.
 #[global_allocator]
@@ -49,6 +50,8 @@ fn start(words: &[&str]) -> anyhow::Result<Start> {
         address: address.parse().context("ADDRESS is IP:PORT")?,
         directory: directory.into(),
         threads: 1,
+        on_cores: true,
+        documents: Documents::Kept,
         quota: 1_000_000_000,
         timed_in_full_max: 1000,
         database: None,
@@ -58,6 +61,10 @@ fn start(words: &[&str]) -> anyhow::Result<Start> {
     for pair in options.chunks(2) {
         match pair {
             ["--threads", number] => start.threads = number.parse()?,
+            ["--runtime", "cores"] => start.on_cores = true,
+            ["--runtime", "shared"] => start.on_cores = false,
+            ["--documents", "kept"] => start.documents = Documents::Kept,
+            ["--documents", "written"] => start.documents = Documents::Written,
             ["--quota", number] => start.quota = number.parse()?,
             ["--timed-in-full-max", number] => start.timed_in_full_max = number.parse()?,
             ["--records-max", number] => start.records_max = number.parse()?,

@@ -28,6 +28,10 @@ pub struct Start {
     pub directory: PathBuf,
     /// Threads that serve.
     pub threads: usize,
+    /// Whether the platform gives each thread a runtime of its own, when there are several.
+    pub on_cores: bool,
+    /// Where the JSON of the platform's items comes from.
+    pub documents: Documents,
     /// Requests that a subject, and an address, have in a minute.
     pub quota: u32,
     /// Services with fewer messages a second have every message timed (the platform's default is
@@ -39,6 +43,15 @@ pub struct Start {
     pub records_max: usize,
     /// Whether a tap watches one of the platform's actors.
     pub tap: bool,
+}
+
+/// Where a document comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Documents {
+    /// It is written once and kept beside the item.
+    Kept,
+    /// It is written for each request, as the other contenders do.
+    Written,
 }
 
 /// A request's time.

@@ -121,7 +121,7 @@ impl Edge {
         });
         let drain_timeout = config.drain_timeout;
         let config = Arc::new(config.clone());
-        let listener_parts = Arc::new(ListenerParts { config, front });
+        let listener_parts = Arc::new(ListenerParts { system: system.clone(), config, front });
         let (listener, listener_spec) =
             Spec::new(system, "listener", move || Listener::new(listener_parts.clone()))
                 .capacity(64)

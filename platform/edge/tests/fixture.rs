@@ -325,16 +325,20 @@ pub struct Setup {
     pub wire_always: bool,
     pub capacity: usize,
     pub workers: usize,
+    pub cores: usize,
 }
 
 impl Setup {
     pub fn new(wire_always: bool) -> Self {
-        Self { config: config(), wire_always, capacity: 1024, workers: 8 }
+        Self { config: config(), wire_always, capacity: 1024, workers: 8, cores: 0 }
     }
 
     pub async fn start(self) -> Node {
-        let system =
-            System::new(SystemConfig { wire_always: self.wire_always, ..SystemConfig::default() });
+        let system = System::new(SystemConfig {
+            wire_always: self.wire_always,
+            cores: self.cores,
+            ..SystemConfig::default()
+        });
         let seen = Arc::new(Seen::default());
         let gate = Arc::new(Semaphore::new(0));
         let (notes, notes_spec) = {

@@ -5,6 +5,7 @@
 mod bodies;
 mod client;
 mod connections;
+mod cores;
 mod description;
 mod fixture;
 mod identity;

@@ -1,9 +1,13 @@
 //! What happens when something is full, late, or broken.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::task::JoinSet;
+use troupe_actors::Scope;
+use troupe_kernel::PermissionsChanged;
+use troupe_kernel::invalidation::RevokeEverybody;
 
 use crate::client::{Client, get, post};
 use crate::fixture::{Node, READ, Setup, both, until};
@@ -60,6 +64,28 @@ async fn a_full_gate_sheds_and_recovers() {
         assert!(shed.count() > 0 && served > 0, "{served} of 200 were served");
         assert_eq!(node.send(post("/v1/acts/describe", &json!(0))).await.status, 200);
         node.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn full_gates_keep_no_revocation_from_being_acknowledged() {
+    both(|wire| async move {
+        let mut setup = Setup::new(wire);
+        setup.config.mailbox = 1;
+        setup.config.shards = 2;
+        let node = Arc::new(setup.start().await);
+        let mut publishing = JoinSet::new();
+        for _ in 0..100 {
+            let node = node.clone();
+            publishing.spawn(async move {
+                let scope = Scope::system("test", Duration::from_secs(20));
+                node.invalidations.publish(&scope, RevokeEverybody).await.unwrap();
+                node.invalidations.publish(&scope, PermissionsChanged::default()).await.unwrap();
+            });
+        }
+        publishing.join_all().await;
+        Arc::into_inner(node).unwrap().stop().await;
     })
     .await;
 }

@@ -31,7 +31,7 @@ pub use bytes::Bytes;
 pub use utoipa;
 pub use uuid::Uuid;
 
-pub use self::http::{HttpRequest, HttpResponse};
+pub use self::http::{Encoded, HttpRequest, HttpResponse, Kept};
 pub use audit::{AuditRecord, Outcome};
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
 pub use config::{ConfigFault, ConfigSection, ConfigTree, Layers, Secret};

@@ -1,8 +1,10 @@
 //! Puts the node together: the list of modules, and what they share.
 
 use std::fs::{File, TryLockError};
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use troupe_actors::{ChildSpec, Running, Scope, Strategy, Supervisor, System, SystemConfig};
@@ -87,6 +89,7 @@ pub fn wire(config: Config) -> Result<Composed, Stop> {
     let system = System::new(SystemConfig {
         name: node.name,
         wire_always: node.wire == Wire::Always,
+        cores: node.runtime.cores(available_parallelism().map_or(1, NonZero::get)),
         ..SystemConfig::default()
     });
     let mut around = Surroundings::new(system.clone(), clock.clone()).config(tree);

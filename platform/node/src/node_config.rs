@@ -15,6 +15,33 @@ pub struct NodeConfig {
     /// `native`, or `always`: every message and reply is encoded and decoded even within the process,
     /// as between nodes. It finds what would only fail in a cluster, and costs speed.
     pub wire: Wire,
+    /// `cores`: each core has a thread of its own for its connections and their gates, so that a
+    /// request changes threads for its service at most. `shared`: one pool of threads does all.
+    /// `auto`: `cores` where there are several.
+    pub runtime: Runtime,
+}
+
+/// Which threads do what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Runtime {
+    /// As it pays on this machine.
+    Auto,
+    /// A thread with a runtime of its own for each core.
+    Cores,
+    /// One runtime.
+    Shared,
+}
+
+impl Runtime {
+    /// How many cores the actor system has on a machine with so many.
+    pub fn cores(self, available: usize) -> usize {
+        match self {
+            Self::Auto if available == 1 => 0,
+            Self::Auto | Self::Cores => available,
+            Self::Shared => 0,
+        }
+    }
 }
 
 /// Whether messages are encoded within the process.
@@ -29,7 +56,12 @@ pub enum Wire {
 
 impl Default for NodeConfig {
     fn default() -> Self {
-        Self { name: "node".to_owned(), public_url: String::new(), wire: Wire::Native }
+        Self {
+            name: "node".to_owned(),
+            public_url: String::new(),
+            wire: Wire::Native,
+            runtime: Runtime::Auto,
+        }
     }
 }
 

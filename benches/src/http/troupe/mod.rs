@@ -46,10 +46,12 @@ pub async fn serve(start: Start) -> anyhow::Result<()> {
     let system = System::new(SystemConfig {
         records_max: start.records_max,
         timed_in_full_max: start.timed_in_full_max,
+        cores: if start.threads > 1 && start.on_cores { start.threads } else { 0 },
         ..SystemConfig::default()
     });
     let mut around = Surroundings::new(system.clone(), clock.clone());
-    let mut modules: Vec<Box<dyn Module>> = vec![Box::new(ItemsModule::new(items))];
+    let mut modules: Vec<Box<dyn Module>> =
+        vec![Box::new(ItemsModule::new(items, start.documents))];
     if let Some(url) = &start.database {
         let db = Db::open_with(&DatabaseConfig::with_url(url), clock.clone()).await?;
         modules.push(Box::new(DatabaseModule::new(db)));

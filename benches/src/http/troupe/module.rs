@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 use troupe_actors::{Context, Handled, Lent, Service, Spec};
 use troupe_kernel::{
-    Failure, HttpResponse, InitFault, Manifest, Module, ModuleContext, Parts, PermissionDef, Route,
-    Uuid,
+    Encoded, Failure, HttpResponse, InitFault, Kept, Manifest, Module, ModuleContext, Parts,
+    PermissionDef, Route, Uuid,
 };
 
 use crate::fixture::Item;
+use crate::http::Documents;
 
 pub(super) const READ: &str = "items.item.read";
 pub(super) const WRITE: &str = "items.item.write";
@@ -32,16 +33,17 @@ troupe_actors::protocol! {
     /// What the keeper of the items understands.
     pub enum ItemMessage("items", 1) redact [] {
         /// Answers an item.
-        GetItem => Arc<Item>,
+        GetItem => Encoded,
         /// Panics.
         Crash,
     }
 }
 
-/// Keeps the items. Mailbox: 4,096. Restart: permanent; a crash loses nothing, they come from the
-/// fixture. SIGUSR1 makes it crash.
+/// Keeps the items and their documents. Mailbox: 4,096. Restart: permanent; a crash loses nothing,
+/// they come from the fixture. SIGUSR1 makes it crash.
 struct Items {
-    items: Arc<HashMap<Uuid, Arc<Item>>>,
+    items: HashMap<Uuid, Kept<Arc<Item>>>,
+    documents: Documents,
 }
 
 impl Service for Items {
@@ -61,7 +63,13 @@ impl Service for Items {
     ) -> Handled {
         let ItemMessage::GetItem(get) = &**message else { panic!("the suite killed it") };
         match self.items.get(&get.id) {
-            Some(item) => ctx.reply(get, item.clone()),
+            Some(item) => {
+                let document = match self.documents {
+                    Documents::Kept => item.encoded()?,
+                    Documents::Written => Encoded::json(item.value(), item.version())?,
+                };
+                ctx.reply(get, document)
+            }
             None => Err(Failure::not_found("items.item.unknown", "there is no such item")),
         }
     }
@@ -69,13 +77,13 @@ impl Service for Items {
 
 /// The items as a module.
 pub(super) struct ItemsModule {
-    items: Arc<HashMap<Uuid, Arc<Item>>>,
+    items: Arc<[Arc<Item>]>,
+    documents: Documents,
 }
 
 impl ItemsModule {
-    pub(super) fn new(items: Vec<Item>) -> Self {
-        let items = items.into_iter().map(|item| (item.id, Arc::new(item)));
-        Self { items: Arc::new(items.collect()) }
+    pub(super) fn new(items: Vec<Item>, documents: Documents) -> Self {
+        Self { items: items.into_iter().map(Arc::new).collect(), documents }
     }
 }
 
@@ -85,26 +93,31 @@ impl Module for ItemsModule {
     }
 
     fn init(&mut self, ctx: &mut ModuleContext<'_>) -> Result<Parts, Vec<InitFault>> {
-        let items = self.items.clone();
-        let (keeper, child) =
-            Spec::new(ctx.system(), "items", move || Items { items: items.clone() })
-                .capacity(CAPACITY)
-                .build();
+        let (items, documents) = (self.items.clone(), self.documents);
+        let keeper = move || Items {
+            items: items
+                .iter()
+                .map(|item| (item.id, Kept::new(item.clone(), item.version.unsigned_abs().into())))
+                .collect(),
+            documents,
+        };
+        let (keepers, child) =
+            Spec::new(ctx.system(), "items", keeper).capacity(CAPACITY).replicated(1);
         let item = Route::get("/items/{id}")
             .permission(READ)
             .summary("Reads an item")
             .returns_nothing(200)
             .ask(
-                &keeper,
+                &keepers,
                 |request| Ok(GetItem { id: request.parameter("id")? }),
-                |item: Arc<Item>| Ok(HttpResponse::ok(&*item).etag(item.version)),
+                |document: Encoded| Ok(document.into()),
             );
         let health = Route::get("/health")
             .public()
             .summary("Says that requests may come")
             .returns_nothing(200)
             .ask(
-                &keeper,
+                &keepers,
                 |_| Err::<GetItem, _>(Failure::not_found("items.none", "nothing")),
                 |_| Ok(HttpResponse::no_content()),
             );

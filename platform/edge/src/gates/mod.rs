@@ -16,7 +16,7 @@ mod revocation;
 
 use std::sync::Arc;
 
-use troupe_actors::{ChildSpec, Message, Service, ServiceRef, Shards, Spec, Supervisor, System};
+use troupe_actors::{ChildSpec, Message, Service, Shards, Spec, Supervisor, System};
 use troupe_kernel::clock::SharedClock;
 use troupe_kernel::{Authenticator, Authorizer, Invalidations};
 
@@ -26,8 +26,8 @@ pub(crate) use rate::RateMessage;
 use crate::config::EdgeConfig;
 use crate::table::Table;
 
-/// Keys that one shard of a rate gate remembers.
-const RATE_KEYS_MAX: usize = 65_536;
+/// Keys that a limit remembers.
+const RATE_KEYS_MAX: usize = 131_072;
 
 /// What the gates need from the platform.
 pub(crate) struct GateNeeds<'a> {
@@ -52,13 +52,14 @@ pub(crate) fn build(needs: &GateNeeds<'_>) -> (Stage<RateMessage>, ChildSpec) {
     let deliver = Stage::new(deliver, passage::by_request);
 
     let principal = shards(needs, "principal-limit", &mut children, {
-        let limit = config.principal_limit;
+        let limit = rate::Limit::new("principal", config.principal_limit);
         let next = deliver.clone();
-        move || rate::RateGate::new("principal", limit, rate::subject_key, next.clone())
+        move || rate::RateGate::new(limit.clone(), rate::subject_key, next.clone())
     });
     let principal = Stage::new(principal, passage::by_subject);
 
-    let entries_max = config.tokens.entries_max.div_ceil(config.shards);
+    let gates = if needs.system.cores() > 0 { needs.system.cores() } else { config.shards };
+    let entries_max = config.tokens.entries_max.div_ceil(gates);
     let authz = shards(needs, "authorization", &mut children, {
         let authorizer = needs.authorizer.clone();
         let table = (*table).clone();
@@ -96,8 +97,8 @@ pub(crate) fn build(needs: &GateNeeds<'_>) -> (Stage<RateMessage>, ChildSpec) {
     let auth_stage = Stage::new(auth.clone(), passage::by_credential);
 
     let address = shards(needs, "address-limit", &mut children, {
-        let limit = config.address_limit;
-        move || rate::RateGate::new("address", limit, rate::address_key, auth_stage.clone())
+        let limit = rate::Limit::new("address", config.address_limit);
+        move || rate::RateGate::new(limit.clone(), rate::address_key, auth_stage.clone())
     });
     let address = Stage::new(address, passage::by_address);
 
@@ -117,19 +118,13 @@ fn shards<S: Service>(
     needs: &GateNeeds<'_>,
     name: &str,
     children: &mut Vec<ChildSpec>,
-    make: impl Fn() -> S + Send + Sync + Clone + 'static,
+    make: impl Fn() -> S + Send + Sync + 'static,
 ) -> Shards<S::Message> {
-    let mut services: Vec<ServiceRef<S::Message>> = Vec::new();
-    let mut specs = Vec::new();
-    for number in 1..=needs.config.shards {
-        let (service, spec) = Spec::new(needs.system, number.to_string(), make.clone())
-            .capacity(needs.config.mailbox)
-            .build();
-        services.push(service);
-        specs.push(spec);
-    }
-    children.push(Supervisor::new(needs.system, name).children(specs).into_spec());
-    Shards::new(services)
+    let (shards, spec) = Spec::new(needs.system, name, make)
+        .capacity(needs.config.mailbox)
+        .replicated(needs.config.shards);
+    children.push(spec);
+    shards
 }
 
 /// A gate got a message that only another station sends.

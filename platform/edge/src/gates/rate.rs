@@ -1,10 +1,16 @@
 //! The rate gates: one actor kind for the limit per address and the limit per principal.
 //!
-//! Mailbox: `edge.mailbox`. Restart: permanent. A crash forgets the counts of its keys: they start
-//! with a whole quota.
+//! All gates of a limit count in the same place, so that a quota is one quota on however many cores.
+//!
+//! Mailbox: `edge.mailbox`. Restart: permanent. A crash forgets no count.
 
+use std::hash::BuildHasher as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
+
+use foldhash::quality::RandomState;
+use parking_lot::Mutex;
 
 use serde::{Deserialize, Serialize};
 use troupe_actors::{
@@ -12,11 +18,13 @@ use troupe_actors::{
 };
 use troupe_kernel::Uuid;
 
-use super::gcra::{Limiter, Policy};
+use super::gcra::{Limiter, Policy, Verdict};
 use super::passage::{self, Passage, Stage};
 use crate::config::RateConfig;
 use crate::http::limits;
 
+/// Places that a limit's keys are divided among: two cores seldom want the same one.
+const PARTS: usize = 64;
 /// Whole quotas are forgotten this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
@@ -52,29 +60,53 @@ pub(crate) fn subject_key(_passage: &Passage, scope: &Scope) -> Option<RateKey> 
     scope.subject().map(RateKey::Subject)
 }
 
-pub(crate) struct RateGate<N: Message> {
+/// A limit with the counts of all its keys, shared by its gates.
+#[derive(Clone)]
+pub(crate) struct Limit {
     name: &'static str,
-    limiter: Option<Limiter<RateKey>>,
+    /// None for a limit that is switched off.
+    parts: Arc<[Mutex<Limiter<RateKey>>]>,
+    hasher: RandomState,
+}
+
+impl Limit {
+    pub(crate) fn new(name: &'static str, limit: RateConfig) -> Self {
+        let policy = Policy { name, quota: limit.quota, window: limit.window };
+        let part = |_| Mutex::new(Limiter::new(policy.clone(), super::RATE_KEYS_MAX / PARTS));
+        let parts = if limit.quota > 0 { PARTS } else { 0 };
+        Self { name, parts: (0..parts).map(part).collect(), hasher: RandomState::default() }
+    }
+
+    /// Counts a request; none without a limit.
+    fn check(&self, key: RateKey) -> Option<Verdict> {
+        let count = u64::try_from(self.parts.len()).ok()?;
+        let part = self.hasher.hash_one(key).checked_rem(count)?;
+        let part = self.parts.get(usize::try_from(part).ok()?)?;
+        Some(part.lock().check(key, Moment::now().as_nanos()))
+    }
+
+    fn sweep(&self) {
+        for part in &*self.parts {
+            part.lock().sweep(Moment::now().as_nanos());
+        }
+    }
+}
+
+pub(crate) struct RateGate<N: Message> {
+    limit: Limit,
     key_of: KeyOf,
     next: Stage<N>,
 }
 
 impl<N: Message> RateGate<N> {
-    pub(crate) fn new(
-        name: &'static str,
-        limit: RateConfig,
-        key_of: KeyOf,
-        next: Stage<N>,
-    ) -> Self {
-        let policy = Policy { name, quota: limit.quota, window: limit.window };
-        let limiter = (limit.quota > 0).then(|| Limiter::new(policy, super::RATE_KEYS_MAX));
-        Self { name, limiter, key_of, next }
+    pub(crate) fn new(limit: Limit, key_of: KeyOf, next: Stage<N>) -> Self {
+        Self { limit, key_of, next }
     }
 
     fn count(&mut self, passage: &Passage, ctx: &mut Context<RateMessage>) -> Handled {
-        let Some(limiter) = &mut self.limiter else { return Ok(()) };
         let Some(key) = (self.key_of)(passage, ctx.scope()) else { return Ok(()) };
-        let verdict = limiter.check(key, Moment::now().as_nanos());
+        let Some(verdict) = self.limit.check(key) else { return Ok(()) };
+        let name = self.limit.name;
         let Err(wait) = verdict.allowed else {
             ctx.amend(|origin| {
                 let known = origin.trailers.rate.take();
@@ -83,11 +115,11 @@ impl<N: Message> RateGate<N> {
             return Ok(());
         };
         ctx.amend(|origin| origin.trailers.rate = Some(verdict.state));
-        metrics::counter!("troupe_http_rate_limited_total", "policy" => self.name).increment(1);
+        metrics::counter!("troupe_http_rate_limited_total", "policy" => name).increment(1);
         Err(Failure::new(
             FailureKind::RateLimited,
             "edge.rate.exceeded",
-            format!("too many requests for this {}; wait as long as Retry-After says", self.name),
+            format!("too many requests for this {name}; wait as long as Retry-After says"),
         )
         .retry_after(wait))
     }
@@ -107,9 +139,7 @@ impl<N: Message + From<Passage>> Service for RateGate<N> {
     ) -> Handled {
         match &**message {
             RateMessage::Sweep(_) => {
-                if let Some(limiter) = &mut self.limiter {
-                    limiter.sweep(Moment::now().as_nanos());
-                }
+                self.limit.sweep();
                 return Ok(());
             }
             RateMessage::Passage(passage) => self.count(passage, ctx)?,

@@ -3,11 +3,23 @@
 //!
 //! Mailbox: the kit's default. Restart: permanent. A crash fails the publisher, who tries again.
 
-use troupe_actors::{Context, Failure, Handled, Lent, Message, Scope, Service, Shards};
+use std::time::Duration;
+
+use troupe_actors::{
+    Backoff, Context, Failure, FailureKind, Handled, Lent, Message, Request, Scope, Service, Shards,
+};
 use troupe_kernel::{BoxFuture, InvalidationMessage};
 
 use super::auth::{AuthMessage, Forget, Revoked};
 use super::authz::{AuthzMessage, Changed};
+
+/// Waits before a full shard is told again.
+const AGAIN: Backoff = Backoff {
+    first: Duration::from_millis(1),
+    max: Duration::from_millis(50),
+    jitter_percent: 0,
+    seed: 0,
+};
 
 pub(crate) struct RevocationGate {
     auth: Shards<AuthMessage>,
@@ -20,21 +32,36 @@ impl RevocationGate {
     }
 }
 
-/// Sends a message to all shards; the future ends when each has acknowledged.
+/// Sends a message to all shards; the future ends when each has acknowledged. A shard whose mailbox
+/// is full is told again: load must not keep alive what was revoked.
 fn tell_all<M: Message>(
     shards: &Shards<M>,
     scope: &Scope,
-    message: &(impl Clone + Into<M>),
+    message: &(impl Clone + Request<Protocol = M, Reply = ()>),
 ) -> BoxFuture<'static, Result<(), Failure>> {
-    let mut acknowledgements = Vec::new();
-    for shard in shards.all() {
-        let (port, pending) = shard.open::<()>(scope);
-        shard.send(scope, message.clone().into(), port);
-        acknowledgements.push(pending);
-    }
+    let telling: Vec<_> = shards
+        .all()
+        .iter()
+        .map(|shard| {
+            let (port, pending) = shard.open::<()>(scope);
+            shard.send(scope, message.clone().into_protocol(), port);
+            (shard.clone(), pending)
+        })
+        .collect();
+    let (scope, message) = (scope.clone(), message.clone());
     Box::pin(async move {
-        for acknowledgement in acknowledgements {
-            acknowledgement.await.result?;
+        for (shard, pending) in telling {
+            let mut told = pending.await.result;
+            for tries in 0.. {
+                let shed =
+                    matches!(&told, Err(failure) if failure.kind() == FailureKind::Overloaded);
+                if !shed || scope.remaining().is_zero() {
+                    break;
+                }
+                tokio::time::sleep(AGAIN.wait(tries, 0)).await;
+                told = shard.ask(&scope, message.clone()).await;
+            }
+            told?;
         }
         Ok(())
     })

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -24,6 +25,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Accepting {
     pub(super) listener: TcpListener,
     pub(super) tls: Option<TlsAcceptor>,
+    /// The runtimes that take connections in turn; none: this one takes them all.
+    pub(super) cores: Vec<Handle>,
+    /// Connections that were taken so far.
+    pub(super) taken: usize,
     pub(super) config: Arc<EdgeConfig>,
     pub(super) front: Arc<Front>,
     pub(super) leave: watch::Receiver<Option<Duration>>,
@@ -76,20 +81,30 @@ pub(super) async fn serve(mut accepting: Accepting) -> usize {
 }
 
 impl Accepting {
-    fn take(&self, stream: TcpStream, peer: SocketAddr, connections: &mut JoinSet<()>) {
+    fn take(&mut self, stream: TcpStream, peer: SocketAddr, connections: &mut JoinSet<()>) {
         if connections.len() >= self.config.connections_max {
             metrics::counter!("troupe_http_connections_refused_total").increment(1);
             refuse(stream, self.tls.is_some());
             return;
         }
-        connections.spawn(connection::serve(Connection {
-            stream,
-            peer,
-            tls: self.tls.clone(),
-            config: self.config.clone(),
-            front: self.front.clone(),
-            leave: self.leave.clone(),
-        }));
+        let (tls, config) = (self.tls.clone(), self.config.clone());
+        let (front, leave) = (self.front.clone(), self.leave.clone());
+        let serve =
+            move |stream| connection::serve(Connection { stream, peer, tls, config, front, leave });
+        self.taken = self.taken.wrapping_add(1);
+        let Some(core) = self.taken.checked_rem(self.cores.len()) else {
+            connections.spawn(serve(stream));
+            return;
+        };
+        // A socket belongs to the runtime that it was made on.
+        let Ok(stream) = stream.into_std() else { return };
+        let moved = async move {
+            match TcpStream::from_std(stream) {
+                Ok(stream) => serve(stream).await,
+                Err(error) => tracing::warn!(%error, "a connection could not be moved to its core"),
+            }
+        };
+        connections.spawn_on(moved, &self.cores[core]);
     }
 }
 

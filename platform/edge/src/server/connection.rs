@@ -66,7 +66,8 @@ impl Http {
         let address = peer.ip();
         let watch = Arc::new(HeadWatch::default());
         let watched = watch.clone();
-        let answering = front.clone();
+        // A count of its own: one that all cores change is slow for all of them.
+        let answering = Arc::new(front.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let (front, watch) = (answering.clone(), watched.clone());
             async move {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use troupe_actors::{Context, Failure, Handled, Lent, Reply, Service};
+use troupe_actors::{Context, Failure, Handled, Lent, Reply, Service, System};
 
 use super::accept::{self, Accepting};
 use super::tls;
@@ -61,6 +61,7 @@ troupe_actors::protocol! {
 }
 
 pub(crate) struct ListenerParts {
+    pub(crate) system: System,
     pub(crate) config: Arc<EdgeConfig>,
     pub(crate) front: Arc<Front>,
 }
@@ -111,6 +112,10 @@ impl Service for Listener {
         let accepting = Accepting {
             listener,
             tls,
+            cores: (0..self.parts.system.cores())
+                .filter_map(|number| self.parts.system.core(number).cloned())
+                .collect(),
+            taken: 0,
             config: config.clone(),
             front: self.parts.front.clone(),
             leave: self.leave.subscribe(),

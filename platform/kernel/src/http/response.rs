@@ -13,7 +13,7 @@ use crate::error::{Failure, PROBLEM_MEDIA_TYPE, Problem};
 const FIELDS_ROOM: usize = 16;
 /// Room that a JSON document begins with.
 const BODY_ROOM: usize = 1024;
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// An HTTP response whose body is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde::de::DeserializeOwned;
-use troupe_actors::{Failure, Priority, Request, ServiceRef};
+use troupe_actors::{Failure, Priority, Request, Shards};
 use utoipa::ToSchema;
 
 use super::operation::{Media, Operation};
@@ -141,11 +141,16 @@ impl RouteBuilder {
     }
 
     /// Completes the route: which request of which service it becomes, and what response the
-    /// reply becomes.
+    /// reply becomes. Of a replicated service it asks the nearest one.
     ///
     /// Both translations are pure and quick; a failure of the first answers the caller and the
     /// service never sees the request.
-    pub fn ask<Q, F, G>(self, service: &ServiceRef<Q::Protocol>, translate: F, respond: G) -> Route
+    pub fn ask<Q, F, G>(
+        self,
+        service: impl Into<Shards<Q::Protocol>>,
+        translate: F,
+        respond: G,
+    ) -> Route
     where
         Q: Request,
         Q::Reply: serde::Serialize + DeserializeOwned + Send + 'static,
@@ -161,9 +166,9 @@ impl RouteBuilder {
             priority: self.priority,
             operation: Arc::new(self.operation),
             target: Arc::new(Asking {
-                service: service.clone(),
+                service: service.into(),
                 translate,
-                respond: Arc::new(respond),
+                respond,
             }),
         }
     }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use troupe_actors::{Failure, Origin, Pending, ReplyPort, Request, Scope, Sender, ServiceRef};
+use troupe_actors::{Failure, Origin, Pending, ReplyPort, Request, Scope, Sender, Shards};
 
 use crate::http::{HttpRequest, HttpResponse};
 use crate::ports::BoxFuture;
@@ -25,7 +25,7 @@ pub struct Delivered {
 pub trait Target: Send + Sync {
     /// Opens a reply slot: the port travels with the request, the future becomes the response.
     /// It always ends, at the latest shortly after the scope's deadline.
-    fn open(&self, scope: &Scope) -> (ReplyPort, BoxFuture<'static, Delivered>);
+    fn open(&self, scope: &Scope) -> (ReplyPort, BoxFuture<'_, Delivered>);
 
     /// Translates the request and sends it to the service in the request's scope. Whatever goes
     /// wrong fails the port. The records show `sender` as the actor it came from.
@@ -41,9 +41,9 @@ pub trait Target: Send + Sync {
 }
 
 pub(super) struct Asking<Q: Request, F, G> {
-    pub(super) service: ServiceRef<Q::Protocol>,
+    pub(super) service: Shards<Q::Protocol>,
     pub(super) translate: F,
-    pub(super) respond: Arc<G>,
+    pub(super) respond: G,
 }
 
 impl<Q, F, G> Target for Asking<Q, F, G>
@@ -52,13 +52,12 @@ where
     F: Fn(&HttpRequest) -> Result<Q, Failure> + Send + Sync + 'static,
     G: Fn(Q::Reply) -> Result<HttpResponse, Failure> + Send + Sync + 'static,
 {
-    fn open(&self, scope: &Scope) -> (ReplyPort, BoxFuture<'static, Delivered>) {
-        let (port, pending): (_, Pending<Q::Reply>) = self.service.open(scope);
-        let respond = self.respond.clone();
+    fn open(&self, scope: &Scope) -> (ReplyPort, BoxFuture<'_, Delivered>) {
+        let (port, pending): (_, Pending<Q::Reply>) = self.service.near().open(scope);
         let response = Box::pin(async move {
             let answer = pending.await;
             Delivered {
-                response: answer.result.and_then(|reply| respond(reply)),
+                response: answer.result.and_then(&self.respond),
                 origin: answer.origin,
             }
         });
@@ -67,12 +66,14 @@ where
 
     fn deliver_as(&self, sender: Sender, request: &HttpRequest, port: ReplyPort) {
         match (self.translate)(request) {
-            Ok(message) => self.service.send_as(sender, &request.scope, message.into(), port),
+            Ok(message) => {
+                self.service.near().send_as(sender, &request.scope, message.into(), port);
+            }
             Err(failure) => port.fail(failure, request.scope.shared_origin()),
         }
     }
 
     fn service(&self) -> Arc<str> {
-        self.service.path()
+        self.service.near().path()
     }
 }
