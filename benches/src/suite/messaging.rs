@@ -13,6 +13,9 @@ use crate::contenders::Contender;
 use crate::statistics::Draws;
 use crate::{Scenario, cpu_time};
 
+/// Callers, and senders, have equal shares of the operations.
+const CALLERS: u64 = 64;
+
 /// CPU nanoseconds of an operation, by kit and round.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Costs(pub BTreeMap<String, Vec<f64>>);
@@ -53,7 +56,7 @@ pub fn measure(
     for scenario in Scenario::ALL {
         let name = known_as(scenario);
         let Some(operations) = messaging.operations.get(name) else { continue };
-        let operations = (operations / effort.divisor).max(1);
+        let operations = (operations / effort.divisor / CALLERS).max(1) * CALLERS;
         let mut costs = Costs::default();
         let ours = Contender::ALL.into_iter().filter(|contender| contender.takes_part(scenario));
         let mut kits: Vec<Kit> = ours.map(Kit::Ours).collect();
