@@ -5,9 +5,10 @@
 //! cache. What is not placed on a core runs on the runtime that started the system.
 
 use std::cell::Cell;
-use std::sync::OnceLock;
+use std::sync::{Arc, Weak};
 use std::thread;
 
+use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -24,47 +25,48 @@ pub(crate) fn here() -> Option<usize> {
     HERE.get()
 }
 
-/// The cores of a system: how many, and the way to them once they run.
+/// The cores of a system: how many, and their threads while any of its trees runs.
 pub(crate) struct Cores {
     count: usize,
-    handles: OnceLock<Vec<Handle>>,
+    threads: Mutex<Weak<CoreThreads>>,
 }
 
-/// Keeps the threads of the cores running while it lives.
+/// The threads of the cores: they end with it.
 pub(crate) struct CoreThreads {
+    handles: Vec<Handle>,
     _leave: watch::Sender<()>,
 }
 
 impl Cores {
     pub(crate) fn new(count: usize) -> Self {
-        Self { count, handles: OnceLock::new() }
+        Self { count, threads: Mutex::default() }
     }
 
     pub(crate) fn count(&self) -> usize {
         self.count
     }
 
-    /// Starts a thread for each core.
-    pub(crate) fn start(&self) -> Result<CoreThreads, Failure> {
-        let (leave, left) = watch::channel(());
-        if self.count == 0 {
-            return Ok(CoreThreads { _leave: leave });
+    /// Starts a thread for each core, unless they run for another tree of the system.
+    pub(crate) fn start(&self) -> Result<Arc<CoreThreads>, Failure> {
+        let mut threads = self.threads.lock();
+        if let Some(running) = threads.upgrade() {
+            return Ok(running);
         }
+        let (leave, left) = watch::channel(());
         let started = (0..self.count).map(|number| start(number, left.clone()));
-        let handles = started.collect::<Result<Vec<_>, _>>().map_err(|error| {
+        let handles = started.collect::<Result<_, _>>().map_err(|error| {
             Failure::unavailable(
                 "actors.cores.failed",
                 format!("a thread for each of {} cores cannot be started: {error}", self.count),
             )
         })?;
-        self.handles.set(handles).map_err(|_| {
-            Failure::internal("actors.cores.started", "a system with cores starts only once")
-        })?;
-        Ok(CoreThreads { _leave: leave })
+        let running = Arc::new(CoreThreads { handles, _leave: leave });
+        *threads = Arc::downgrade(&running);
+        Ok(running)
     }
 
-    pub(crate) fn handle(&self, number: usize) -> Option<&Handle> {
-        self.handles.get()?.get(number)
+    pub(crate) fn handle(&self, number: usize) -> Option<Handle> {
+        self.threads.lock().upgrade()?.handles.get(number).cloned()
     }
 
     /// Does `work` on a core; without a number, or without that core, here.
@@ -77,7 +79,7 @@ impl Cores {
             return Ok(work.await);
         };
         let mut tasks = JoinSet::new();
-        tasks.spawn_on(work, handle);
+        tasks.spawn_on(work, &handle);
         match tasks.join_next().await {
             Some(Ok(done)) => Ok(done),
             _ => Err(Failure::unavailable("actors.cores.ended", "the core's thread has ended")),

@@ -231,9 +231,9 @@ impl<S: Service> Running<S> {
         }
         if origin.is_some() || self.origin_shown {
             self.origin_shown = origin.is_some();
+            self.current_trace = origin.as_ref().map(|origin| origin.trace);
             set_current(origin.clone());
         }
-        self.current_trace = origin.as_ref().map(|origin| origin.trace);
         self.ctx.scope = Scope { deadline, priority, origin };
         self.ctx.port = port;
         self.current_kind = kind;
@@ -325,8 +325,8 @@ impl<S: Service> Running<S> {
         }
     }
 
-    #[cold]
     /// A report of an earlier incarnation is about work that this one knows nothing of.
+    #[cold]
     fn drop_stale_report(&mut self) {
         self.hands.pop_front();
         self.lane.node.counters.count_dead();

@@ -1,5 +1,7 @@
 //! A running system: its root, its tick, and the end of both.
 
+use std::sync::Arc;
+
 use ractor::{ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -18,7 +20,7 @@ pub struct Running {
     guardian: ActorRef<()>,
     failed: watch::Receiver<bool>,
     tasks: JoinSet<()>,
-    _cores: CoreThreads,
+    _cores: Arc<CoreThreads>,
 }
 
 impl Running {

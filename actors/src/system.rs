@@ -133,9 +133,9 @@ impl System {
         self.shared.cores.count()
     }
 
-    /// The runtime of a core, from zero, for tasks that belong to it. None before the start.
+    /// The runtime of a core, from zero, for tasks that belong to it. None while nothing is started.
     #[must_use]
-    pub fn core(&self, number: usize) -> Option<&Handle> {
+    pub fn core(&self, number: usize) -> Option<Handle> {
         self.shared.cores.handle(number)
     }
 

@@ -106,6 +106,21 @@ async fn without_cores_keys_are_divided_among_the_replicas() {
 }
 
 #[tokio::test]
+async fn the_trees_of_a_system_share_its_cores() {
+    let (running, _) = places(1).await;
+    let (other, child) = Spec::new(running.system(), "other", || Place).replicated(1);
+    let second = running.system().start(child).await.expect("starts");
+    running.shutdown().await;
+    assert_eq!(other.near().ask(&scope(), Where).await.as_deref(), Ok("core-1 core-1"));
+    let system = second.system().clone();
+    second.shutdown().await;
+    assert!(system.core(0).is_none());
+    let third = system.start(Supervisor::new(&system, "third").into_spec()).await.expect("starts");
+    assert!(system.core(0).is_some());
+    third.shutdown().await;
+}
+
+#[tokio::test]
 async fn the_threads_of_the_cores_end_with_the_system() {
     struct Mark(Arc<AtomicBool>);
     impl Drop for Mark {

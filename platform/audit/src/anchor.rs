@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn an_anchor_is_written_and_read() {
         let directory =
-            std::env::temp_dir().join(format!("troupe-anchor-{}", uuid::Uuid::new_v4()));
+            std::env::temp_dir().join(format!("troupe-anchor-{}", uuid::Uuid::now_v7()));
         let path = directory.join("anchor.json");
         assert_eq!(Anchor::read(&path).expect("it is not there"), None);
         let anchor = Anchor::new(7, &[3; 32]);

@@ -185,7 +185,7 @@ fn write(path: &Path, text: &SecretString) -> std::io::Result<()> {
     if let Some(directory) = directory {
         fs::create_dir_all(directory)?;
     }
-    let draft = path.with_extension(format!("{}.new", uuid::Uuid::new_v4()));
+    let draft = path.with_extension(format!("{}.new", uuid::Uuid::now_v7()));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     fn temporary(name: &str) -> std::path::PathBuf {
-        std::env::temp_dir().join(format!("troupe-audit-{}-{name}", uuid::Uuid::new_v4()))
+        std::env::temp_dir().join(format!("troupe-audit-{}-{name}", uuid::Uuid::now_v7()))
     }
 
     #[test]

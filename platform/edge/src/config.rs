@@ -53,8 +53,9 @@ pub struct EdgeConfig {
     /// Time for the requests at work when the node stops.
     #[serde(with = "units::duration")]
     pub drain_timeout: Duration,
-    /// Actors per gate; requests are divided among them by key. One per core unless set: fewer drain
-    /// more at once.
+    /// Actors per gate where all threads share a runtime; requests are divided among them by key. One
+    /// per core unless set: fewer drain more at once. With a runtime for each core
+    /// (`node.runtime`), each core has one of each gate instead.
     pub shards: usize,
     /// Requests that may wait at each actor of a gate.
     pub mailbox: usize,

@@ -1,5 +1,6 @@
 //! Identifiers: UUIDv7 (RFC 9562) from a clock, and newtypes so that one id is never taken for another.
 
+use rand::RngCore as _;
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -13,10 +14,9 @@ pub fn new_id(clock: &dyn Clock) -> Uuid {
     let micros = u64::try_from(clock.now().as_micros()).unwrap_or(0);
     let fraction = (micros % 1_000) * 4_096 / 1_000;
     let mut tail = [0; 10];
-    tail.copy_from_slice(&Uuid::new_v4().as_bytes()[6..]);
-    let [high, low] = u16::try_from(fraction).unwrap_or(0).to_be_bytes();
-    tail[0] = high;
-    tail[1] = low;
+    let (order, random) = tail.split_at_mut(2);
+    order.copy_from_slice(&u16::try_from(fraction).unwrap_or(0).to_be_bytes());
+    rand::rng().fill_bytes(random);
     uuid::Builder::from_unix_timestamp_millis(micros / 1_000, &tail).into_uuid()
 }
 

@@ -26,6 +26,8 @@ use super::stream::{self, Guarded, HeadWatch, Patience};
 use crate::config::EdgeConfig;
 use crate::front::Front;
 
+/// hyper's own limit of header fields; any other makes it clear the room for them at each request.
+const HYPER_HEADERS_MAX: usize = 100;
 /// How long an idle connection may still send a request when the node drains.
 const LINGER: Duration = Duration::from_millis(250);
 
@@ -81,13 +83,16 @@ impl Http {
         let header_bytes_max = usize::try_from(config.header_bytes_max).unwrap_or(usize::MAX);
         let patience = Patience { head: config.header_timeout, write: config.write_timeout };
         let stream = Guarded::new(stream, patience, watch.clone());
-        let mut connection = http1::Builder::new()
+        let mut builder = http1::Builder::new();
+        builder
             .timer(TokioTimer::new())
             .header_read_timeout(config.idle_timeout)
             .max_buf_size(header_bytes_max)
-            .max_headers(config.headers_max)
-            .half_close(true)
-            .serve_connection(TokioIo::new(stream), service);
+            .half_close(true);
+        if config.headers_max != HYPER_HEADERS_MAX {
+            builder.max_headers(config.headers_max);
+        }
+        let mut connection = builder.serve_connection(TokioIo::new(stream), service);
         let mut leaving = leave.borrow().is_some();
         let ended = tokio::select! {
             ended = &mut connection => Some(ended),

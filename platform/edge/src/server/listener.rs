@@ -113,7 +113,7 @@ impl Service for Listener {
             listener,
             tls,
             cores: (0..self.parts.system.cores())
-                .filter_map(|number| self.parts.system.core(number).cloned())
+                .filter_map(|number| self.parts.system.core(number))
                 .collect(),
             taken: 0,
             config: config.clone(),

@@ -165,11 +165,7 @@ impl RouteBuilder {
             timeout: self.timeout,
             priority: self.priority,
             operation: Arc::new(self.operation),
-            target: Arc::new(Asking {
-                service: service.into(),
-                translate,
-                respond,
-            }),
+            target: Arc::new(Asking { service: service.into(), translate, respond }),
         }
     }
 }

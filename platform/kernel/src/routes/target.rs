@@ -56,10 +56,7 @@ where
         let (port, pending): (_, Pending<Q::Reply>) = self.service.near().open(scope);
         let response = Box::pin(async move {
             let answer = pending.await;
-            Delivered {
-                response: answer.result.and_then(&self.respond),
-                origin: answer.origin,
-            }
+            Delivered { response: answer.result.and_then(&self.respond), origin: answer.origin }
         });
         (port, response)
     }
