@@ -1,4 +1,4 @@
-//! `suite run [--quick] [--postgres URL] [SCENARIO…]` and `suite callgrind [--record] [NAME…]`.
+//! `suite run [--quick] [--postgres URL] [SCENARIO…]`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -6,7 +6,7 @@
 )]
 
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
@@ -28,25 +28,21 @@ const TIMED_ROUNDS: usize = 3;
 
 const HELP: &str = "\
 suite run [OPTION…] [SCENARIO…]   all scenarios of suite.toml, or these
-suite callgrind [OPTION…] [NAME…]  counts instructions of these contenders and compares them with
-                                  the budget
 suite list                        the scenarios
 
   --quick            fewer rounds and requests, the quick scenarios only (run)
-  --record           lowers the budget to what was counted (callgrind)
   --postgres URL     a superuser's address; without it PostgreSQL is left out
   --peer NAME        only these peers; may be repeated; `--peer none` for none
   --directory PATH   where the fixture and logs lie (a folder in the temporary directory)
   --results PATH     where results are written (benches/results; nowhere when scenarios are named)
 
-It ends with 1 when a goal is missed or the budget is exceeded.
+It ends with 1 when a goal is missed.
 ";
 
 #[derive(Default)]
 struct Options {
     words: Vec<String>,
     quick: bool,
-    record: bool,
     postgres: Option<String>,
     peers: Vec<String>,
     directory: Option<PathBuf>,
@@ -71,7 +67,6 @@ fn options() -> anyhow::Result<Options> {
         let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
         match argument.as_str() {
             "--quick" => options.quick = true,
-            "--record" => options.record = true,
             "--postgres" => options.postgres = Some(value()?),
             "--peer" => options.peers.push(value()?),
             "--directory" => options.directory = Some(value()?.into()),
@@ -88,7 +83,6 @@ fn dispatch(options: &Options) -> anyhow::Result<bool> {
     let words: Vec<&str> = options.words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["run", scenarios @ ..] => run(&catalog, options, scenarios),
-        ["callgrind", names @ ..] => count(&catalog, options, names),
         ["list"] => {
             for Scenario { name, what, .. } in &catalog.scenario {
                 println!("{name:<18} {what}");
@@ -110,7 +104,8 @@ fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<b
         if names.is_empty() { quick || !options.quick } else { names.contains(&name) }
     };
     let peers = peers(options)?;
-    let place = place(options)?;
+    let directory = options.directory.clone();
+    let place = Place::make(directory.unwrap_or_else(Place::usual), options.postgres.clone())?;
     pin()?;
     let mut machine = Machine::here(place.postgres.as_deref());
     machine.versions.extend(peers.iter().map(|peer| (peer.name.clone(), peer.version.clone())));
@@ -139,7 +134,7 @@ fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<b
         let cached = record.findings.scenarios.get("cached");
         let peaks = cached.map(rounds::peaks).unwrap_or_default();
         let mut http = http.clone();
-        http.retain(|peer| takes_part(&scenario.name, peer));
+        http.retain(|peer| wanted(&scenario.name, true) && takes_part(&scenario.name, peer));
         let outcome = rounds::measure(catalog, scenario, &http, &place, effort, &peaks)?;
         println!("{}", outcome_table(&outcome));
         record.findings.scenarios.insert(scenario.name.clone(), outcome);
@@ -205,26 +200,6 @@ fn sweep(
     Ok(())
 }
 
-fn count(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<bool> {
-    let place = place(options)?;
-    let names = if names.is_empty() { counted(catalog) } else { names.to_vec() };
-    let counted = callgrind::count(catalog, &place, &names)?;
-    if options.record {
-        callgrind::record(&counted)?;
-    }
-    let mut well = true;
-    for said in callgrind::judge(&counted, &callgrind::budget()?) {
-        match said {
-            Ok(line) => println!("{line}"),
-            Err(line) => {
-                well = false;
-                println!("{line}");
-            }
-        }
-    }
-    Ok(well)
-}
-
 /// Whose instructions are counted when nobody says.
 fn counted(catalog: &Catalog) -> Vec<&str> {
     catalog.callgrind.contenders.iter().map(String::as_str).collect()
@@ -237,18 +212,6 @@ fn pin() -> anyhow::Result<()> {
     let mut cores = CpuSet::new();
     cores.set(1);
     Ok(sched_setaffinity(None, &cores)?)
-}
-
-/// Makes the fixture; tokens are good for a day, so it is made anew each time.
-fn place(options: &Options) -> anyhow::Result<Place> {
-    let directory = options.directory.clone();
-    let directory = directory.unwrap_or_else(|| std::env::temp_dir().join("troupe-suite"));
-    std::fs::create_dir_all(&directory)?;
-    let contender = std::env::current_exe()?.with_file_name("contender");
-    let made = Command::new(&contender).arg("fixture").arg(&directory).status();
-    let made = made.with_context(|| contender.display().to_string())?;
-    ensure!(made.success(), "the fixture was not made: {made}");
-    Ok(Place { directory, postgres: options.postgres.clone() })
 }
 
 /// Builds the peers whose toolchain is here.

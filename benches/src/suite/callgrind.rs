@@ -46,7 +46,8 @@ pub fn count(
 fn run(catalog: &Catalog, name: &str, place: &Place, requests: u64) -> anyhow::Result<u64> {
     let settings = &catalog.callgrind;
     let scenario = catalog.scenario(&settings.scenario).context("callgrind.scenario")?;
-    let mut contender = catalog.contender(name).with_context(|| format!("no contender `{name}`"))?.clone();
+    let mut contender =
+        catalog.contender(name).with_context(|| format!("no contender `{name}`"))?.clone();
     // So slow a server would time every message.
     contender.arguments.extend(["--timed-in-full-max".to_owned(), "0".to_owned()]);
     let log = place.directory.join("callgrind.log");

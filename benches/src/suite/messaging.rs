@@ -107,13 +107,14 @@ fn ask(peer: &Peer, scenario: &str, operations: u64) -> anyhow::Result<Option<f6
         .arg(&program)
         .args([scenario, &operations.to_string()])
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
         .output()
         .with_context(|| program.display().to_string())?;
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().last().unwrap_or_default();
     if !output.status.success() {
-        bail!("{} {scenario}: {}", peer.name, output.status);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().last().unwrap_or_default();
+        bail!("{} {scenario}: {}, {last}", peer.name, output.status);
     }
     let said: Said = serde_json::from_str(line)
         .with_context(|| format!("{} {scenario}: `{line}`", peer.name))?;

@@ -18,6 +18,8 @@ use crate::statistics::{Draws, median};
 const TURN_MAX: Duration = Duration::from_secs(120);
 const OVERLOAD_SECONDS: u64 = 5;
 const OVERLOAD_BACKLOG: usize = 1000;
+/// What was paused handles its timers first.
+const COMES_TO: Duration = Duration::from_millis(300);
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// How much is measured.
@@ -109,7 +111,11 @@ impl Entrant {
     }
 
     fn resume(&self) -> anyhow::Result<()> {
-        if self.pauses { self.server.signal("CONT") } else { Ok(()) }
+        if self.pauses {
+            self.server.signal("CONT")?;
+            thread::sleep(COMES_TO);
+        }
+        Ok(())
     }
 }
 
@@ -165,7 +171,8 @@ fn start(
     outcome: &mut Outcome,
 ) -> Vec<Entrant> {
     let mut entrants = Vec::new();
-    let mut keep = |name: &str, peer: Option<&Peer>, started: anyhow::Result<Server>| match started {
+    let mut keep = |name: &str, peer: Option<&Peer>, started: anyhow::Result<Server>| match started
+    {
         Ok(server) => entrants.push(Entrant {
             name: name.to_owned(),
             server,

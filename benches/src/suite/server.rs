@@ -30,6 +30,27 @@ pub struct Place {
     pub postgres: Option<String>,
 }
 
+impl Place {
+    /// The usual folder.
+    #[must_use]
+    pub fn usual() -> PathBuf {
+        std::env::temp_dir().join("troupe-suite")
+    }
+
+    /// Makes the fixture; tokens are good for a day, so it is made anew each time.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn make(directory: PathBuf, postgres: Option<String>) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&directory)?;
+        let contender = std::env::current_exe()?.with_file_name("contender");
+        let made = Command::new(&contender).arg("fixture").arg(&directory).status();
+        let made = made.with_context(|| contender.display().to_string())?;
+        ensure!(made.success(), "the fixture was not made: {made}");
+        Ok(Self { directory, postgres })
+    }
+}
+
 /// A running server.
 pub struct Server {
     child: Child,

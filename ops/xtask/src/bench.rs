@@ -40,7 +40,7 @@ impl Options {
 
 /// Builds and runs between starting and stopping the services. `Ok(false)`: a goal is missed.
 pub(crate) fn command(options: &Options) -> Result<bool> {
-    if !process::run(build("bench"))? {
+    if !process::run(build("bench", "suite", &[]))? {
         return Ok(false);
     }
     let started = Started::start(Purpose::Measurements)?;
@@ -53,7 +53,7 @@ pub(crate) fn command(options: &Options) -> Result<bool> {
         .find(|(name, _)| *name == POSTGRES)
         .map(|(_, url)| url.clone())
         .or_else(|| variable(POSTGRES));
-    let mut suite = suite("bench");
+    let mut suite = run_bin("bench", "suite", &[]);
     suite.arg("run");
     if options.quick {
         suite.arg("--quick");
@@ -70,12 +70,12 @@ pub(crate) fn command(options: &Options) -> Result<bool> {
 /// `cargo xtask instructions`: counts the instructions of a request through the platform and holds
 /// them against the budget; `Ok(false)` is above it.
 pub(crate) fn instructions(record: bool) -> Result<bool> {
-    let mut count = suite("gate");
-    count.args(["callgrind", "troupe"]);
+    let features = ["--no-default-features"];
+    let mut count = run_bin("gate", "instructions", &features);
     if record {
         count.arg("--record");
     }
-    Ok(process::run(build("gate"))? && process::run(count)?)
+    Ok(process::run(build("gate", "instructions", &features))? && process::run(count)?)
 }
 
 /// The same as a gate, where there is a valgrind.
@@ -90,18 +90,19 @@ pub(crate) fn check_instructions(tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-fn build(profile: &str) -> Command {
+/// Builds a program and the servers that it starts.
+fn build(profile: &str, program: &str, features: &[&str]) -> Command {
     let mut build = cargo();
-    build.args(["build", "--profile", profile, "--package", PACKAGE]);
-    build.args(["--bin", "contender", "--bin", "suite"]);
+    build.args(["build", "--profile", profile, "--package", PACKAGE]).args(features);
+    build.args(["--bin", "contender", "--bin", program]);
     build
 }
 
-fn suite(profile: &str) -> Command {
-    let mut suite = cargo();
-    suite.args(["run", "--quiet", "--profile", profile, "--package", PACKAGE]);
-    suite.args(["--bin", "suite", "--"]);
-    suite
+fn run_bin(profile: &str, program: &str, features: &[&str]) -> Command {
+    let mut run = cargo();
+    run.args(["run", "--quiet", "--profile", profile, "--package", PACKAGE]).args(features);
+    run.args(["--bin", program, "--"]);
+    run
 }
 
 #[cfg(test)]
