@@ -106,8 +106,8 @@ fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<b
     let peers = peers(options)?;
     let directory = options.directory.clone();
     let place = Place::make(directory.unwrap_or_else(Place::usual), options.postgres.clone())?;
-    pin()?;
     let mut machine = Machine::here(place.postgres.as_deref());
+    pin()?;
     machine.versions.extend(peers.iter().map(|peer| (peer.name.clone(), peer.version.clone())));
     let mut record = Record::new(machine, effort, options.quick);
     let http = that_do(Kind::Http, &peers);
