@@ -189,7 +189,7 @@ pub use batcher::{BatchLimits, BatchMessage, Batcher, GetKeyed, Keyed, KeyedLoad
 pub use callback::Callback;
 pub use columns::{DbTimestamp, DbUuid, Id, Instant, Json, JsonDoc, TextArray, TextList};
 pub use config::{DatabaseConfig, SqliteSynchronous};
-pub use connection::{DbConn, Dialect, PgConn};
+pub use connection::{DbConn, Dialect};
 pub use db::{Commanded, Db};
 pub use diesel_async::AsyncPgConnection as PgConnection;
 pub use effects::Effect;
@@ -200,6 +200,7 @@ pub use housekeeping::{Housekeeping, HousekeepingMessage, Sweep};
 pub use migrations::{MIGRATIONS, Plan};
 pub use migrator::{MigrationState, SchemaError};
 pub use module::DatabaseModule;
-pub use nodes::{Direction, InLocked, Keyset, in_locked, keyset};
+pub use nodes::{Direction, InLocked, Keyset, OneOf, in_locked, keyset, one_of};
+pub use postgres::PgConn;
 pub use sqlite::{SqliteConn, SqliteConnection};
 pub use unit_of_work::UnitOfWork;

@@ -61,7 +61,7 @@ impl KeyedLoad for ById {
 
 async fn find(conn: &mut DbConn, ids: Vec<Uuid>) -> DbResult<Vec<ItemRow>> {
     let ids: Vec<DbUuid> = ids.into_iter().map(DbUuid).collect();
-    run!(conn, |c| bench_item::table.filter(bench_item::id.eq_any(&ids)).load(c))
+    run!(conn, |c| bench_item::table.filter(one_of(bench_item::id, ids)).load(c))
 }
 
 async fn page(conn: &mut DbConn, query: PageQuery) -> DbResult<Vec<ItemRow>> {

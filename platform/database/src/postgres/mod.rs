@@ -1,5 +1,7 @@
 //! The PostgreSQL pools: the primary, and a replica that only reads.
 
+mod transaction;
+
 use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
@@ -12,8 +14,8 @@ use futures_util::FutureExt;
 use troupe_kernel::config::Secret;
 
 use crate::config::DatabaseConfig;
-use crate::connection::PgConn;
 use crate::error::{DbError, DbResult};
+pub use transaction::PgConn;
 
 /// A primary and perhaps a replica.
 #[derive(Clone)]
@@ -25,9 +27,9 @@ pub(crate) struct PgServer {
 impl PgServer {
     /// Builds the pools; nothing connects yet.
     pub(crate) fn new(url: &Secret, config: &DatabaseConfig) -> DbResult<Self> {
-        let primary = pool(url, config, config.connections_max, false)?;
+        let primary = pool(url, config, config.connections_max)?;
         let replica = match &config.replica_url {
-            Some(url) => Some(pool(url, config, config.readers_max, true)?),
+            Some(url) => Some(pool(url, config, config.readers_max)?),
             None => None,
         };
         Ok(Self { primary, replica })
@@ -79,17 +81,12 @@ async fn get(pool: &Pool<AsyncPgConnection>, wait: Duration) -> DbResult<PgConn>
     })
 }
 
-fn pool(
-    url: &Secret,
-    config: &DatabaseConfig,
-    size: usize,
-    read_only: bool,
-) -> DbResult<Pool<AsyncPgConnection>> {
+fn pool(url: &Secret, config: &DatabaseConfig, size: usize) -> DbResult<Pool<AsyncPgConnection>> {
     let mut manager = ManagerConfig::<AsyncPgConnection>::default();
     // The default checks with a round trip at every checkout, which halves the throughput.
     manager.recycling_method = RecyclingMethod::Fast;
     let connect_timeout = config.connect_timeout;
-    let settings = settings(config, read_only);
+    let settings = settings(config);
     manager.custom_setup = Box::new(move |url| {
         let (url, settings) = (url.to_owned(), settings.clone());
         async move {
@@ -113,11 +110,11 @@ fn pool(
         .map_err(|error| DbError::Unreachable { detail: error.to_string() })
 }
 
-pub(crate) fn settings(config: &DatabaseConfig, read_only: bool) -> String {
-    let read_only = if read_only { "on" } else { "off" };
+/// Sessions are read-only but in transactions that say otherwise; see [`transaction`].
+pub(crate) fn settings(config: &DatabaseConfig) -> String {
     format!(
         "SET application_name = 'troupe'; SET statement_timeout = {}; SET lock_timeout = {}; \
-         SET idle_in_transaction_session_timeout = {}; SET default_transaction_read_only = {read_only}; \
+         SET idle_in_transaction_session_timeout = {}; SET default_transaction_read_only = on; \
          SET timezone = 'UTC'; SET client_min_messages = warning;",
         config.statement_timeout.as_millis(),
         config.lock_timeout.as_millis(),
