@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Extension, Path, RawQuery, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::Router;
 use troupe_kernel::http::from_query;
 use uuid::Uuid;
 
@@ -45,9 +45,8 @@ pub async fn serve(start: Start) -> anyhow::Result<()> {
             .merge(guard(reads.with_state(rows), READ, &shared))
             .merge(guard(writes, WRITE, &shared));
     }
-    let router = guarded
-        .layer(from_fn_with_state(shared, observe))
-        .route("/health", get(|| async { "ok" }));
+    let router =
+        guarded.layer(from_fn_with_state(shared, observe)).route("/health", get(|| async { "ok" }));
     let listener = tokio::net::TcpListener::bind(start.address).await?;
     say_ready(listener.local_addr()?);
     let service = router.into_make_service_with_connect_info::<SocketAddr>();

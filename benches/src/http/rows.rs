@@ -252,7 +252,11 @@ pub fn added_answer(item: anyhow::Result<Item>) -> Response {
 /// The answer to a body or a query that is none.
 #[must_use]
 pub fn malformed() -> Response {
-    problem(StatusCode::BAD_REQUEST, "bench.malformed", "send title, body and tags as JSON, a page as limit and after")
+    problem(
+        StatusCode::BAD_REQUEST,
+        "bench.malformed",
+        "send title, body and tags as JSON, a page as limit and after",
+    )
 }
 
 #[expect(clippy::print_stderr, reason = "the suite keeps what a server says")]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use troupe_database::migrations::script;
 use troupe_database::prelude::*;
-use troupe_database::{Db, DatabaseConfig, Plan, UnitOfWork};
+use troupe_database::{DatabaseConfig, Db, Plan, UnitOfWork};
 use troupe_kernel::{Event, Failure, Migration, Scope, Uuid};
 
 use super::DEADLINE;

@@ -96,8 +96,10 @@ impl Service for Rows {
         match &**message {
             RowMessage::ListRows(list) => {
                 let query = list.query;
-                let rows =
-                    self.db.read(async move |conn: &mut DbConn| Ok(page(conn, query).await?)).await?;
+                let rows = self
+                    .db
+                    .read(async move |conn: &mut DbConn| Ok(page(conn, query).await?))
+                    .await?;
                 ctx.reply(list, ItemPage::new(rows, query))
             }
             RowMessage::AddRow(command) => {
@@ -144,52 +146,40 @@ impl Module for RowsModule {
                 .capacity(CAPACITY)
                 .workers(WORKERS)
                 .build();
-        Ok(Parts::new()
-            .migrations(MIGRATIONS)
-            .child(batcher)
-            .child(keeper)
-            .routes([read(&by_id), list(&rows), write(&rows)]))
+        Ok(Parts::new().migrations(MIGRATIONS).child(batcher).child(keeper).routes([
+            read(&by_id),
+            list(&rows),
+            write(&rows),
+        ]))
     }
 }
 
 fn read(by_id: &Keyed<ById>) -> Route {
-    Route::get("/rows/{id}")
-        .permission(READ)
-        .summary("Reads a row")
-        .returns_nothing(200)
-        .ask(
-            by_id.service(),
-            |request| Ok(GetKeyed::<ById>::new(request.parameter("id")?)),
-            |item: Option<Arc<Item>>| match item {
-                Some(item) => Ok(HttpResponse::ok(&*item).etag(item.version)),
-                None => Err(Failure::not_found("items.item.unknown", "there is no such item")),
-            },
-        )
+    Route::get("/rows/{id}").permission(READ).summary("Reads a row").returns_nothing(200).ask(
+        by_id.service(),
+        |request| Ok(GetKeyed::<ById>::new(request.parameter("id")?)),
+        |item: Option<Arc<Item>>| match item {
+            Some(item) => Ok(HttpResponse::ok(&*item).etag(item.version)),
+            None => Err(Failure::not_found("items.item.unknown", "there is no such item")),
+        },
+    )
 }
 
 fn list(rows: &ServiceRef<RowMessage>) -> Route {
-    Route::get("/rows")
-        .permission(READ)
-        .summary("Reads a page of rows")
-        .returns_nothing(200)
-        .ask(
-            rows,
-            |request| Ok(ListRows { query: request.query()? }),
-            |page: ItemPage| Ok(HttpResponse::ok(&page)),
-        )
+    Route::get("/rows").permission(READ).summary("Reads a page of rows").returns_nothing(200).ask(
+        rows,
+        |request| Ok(ListRows { query: request.query()? }),
+        |page: ItemPage| Ok(HttpResponse::ok(&page)),
+    )
 }
 
 fn write(rows: &ServiceRef<RowMessage>) -> Route {
-    Route::post("/rows")
-        .permission(WRITE)
-        .summary("Adds a row")
-        .returns_nothing(201)
-        .ask(
-            rows,
-            |request| Ok(AddRow { item: request.json()? }),
-            |item: Item| {
-                let location = format!("/rows/{}", item.id);
-                Ok(HttpResponse::created(location, &item).etag(item.version))
-            },
-        )
+    Route::post("/rows").permission(WRITE).summary("Adds a row").returns_nothing(201).ask(
+        rows,
+        |request| Ok(AddRow { item: request.json()? }),
+        |item: Item| {
+            let location = format!("/rows/{}", item.id);
+            Ok(HttpResponse::created(location, &item).etag(item.version))
+        },
+    )
 }
