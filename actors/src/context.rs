@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::current::in_origin;
+use crate::current::{in_origin, set_current};
 use crate::failure::{Failure, FailureKind};
 use crate::message::{Message, Request};
 use crate::observation::{Crash, CrashDecision, guarded};
 use crate::reference::{Sender, ServiceRef};
 use crate::reply::{Reply, ReplyPort};
-use crate::scope::{Priority, Scope};
+use crate::scope::{Origin, Priority, Scope};
 use crate::service::{Handled, typed};
 use crate::system::System;
 use crate::time::{Deadline, Moment};
@@ -42,9 +42,18 @@ impl<M: Message> Context<M> {
         &self.scope
     }
 
-    /// The scope for change, before a forward or a reply.
-    pub fn scope_mut(&mut self) -> &mut Scope {
-        &mut self.scope
+    /// Changes the origin, before a forward or a reply.
+    pub fn amend(&mut self, change: impl FnOnce(&mut Origin)) {
+        // Held for log lines only; while it is, the origin would have to be copied.
+        set_current(None);
+        change(self.scope.origin_mut());
+        set_current(self.scope.origin.clone());
+    }
+
+    /// The system's clock as of its last tick, at most some ten milliseconds ago: for ages of seconds.
+    #[must_use]
+    pub fn coarse_now(&self) -> Moment {
+        self.me.lane.system.coarse_now()
     }
 
     /// This service.
@@ -104,20 +113,26 @@ impl<M: Message> Context<M> {
         Ok(())
     }
 
-    /// Sends a message on, with this message's scope and reply port.
+    /// Sends a message on, with this message's scope and reply port. The origin goes along: what
+    /// the handler still does afterwards has none.
     ///
     /// # Errors
     /// None; a refusal by the receiver fails the asker.
     pub fn forward<N: Message>(&mut self, to: &ServiceRef<N>, message: impl Into<N>) -> Handled {
         let port = self.port.take();
-        let origin = self.scope.origin.clone();
-        match to.put(message.into(), &self.scope, port, self.me.lane.node.id) {
+        let Scope { deadline, priority, ref mut origin } = self.scope;
+        let scope = Scope { deadline, priority, origin: origin.take() };
+        if scope.origin.is_some() {
+            // The next station changes the origin, which costs a copy while somebody else holds it.
+            set_current(None);
+        }
+        match to.put(message.into(), scope, port, self.me.lane.node.id) {
             Ok(()) => Ok(()),
-            Err((failure, Some(port))) => {
+            Err((failure, Some(port), origin)) => {
                 port.fail(failure, origin);
                 Ok(())
             }
-            Err((failure, None)) => Err(failure),
+            Err((failure, None, _)) => Err(failure),
         }
     }
 
@@ -126,8 +141,8 @@ impl<M: Message> Context<M> {
     /// # Errors
     /// `Overloaded` or `Stopped`, from the receiver's mailbox.
     pub fn tell<N: Message>(&self, to: &ServiceRef<N>, message: impl Into<N>) -> Handled {
-        to.put(message.into(), &self.scope, None, self.me.lane.node.id)
-            .map_err(|(failure, _)| failure)
+        to.put(message.into(), self.scope.clone(), None, self.me.lane.node.id)
+            .map_err(|(failure, ..)| failure)
     }
 
     /// Sends `message` to this service after `wait`, unless this incarnation ends before.
@@ -237,8 +252,8 @@ fn report_to<M: Message>(me: &ServiceRef<M>, mark: u16, message: M, beyond_bound
     let scope = Scope::bare(SELF_DEADLINE).with_priority(Priority::High);
     let kind = message.kind();
     let sender = me.lane.node.id;
-    if let Err((failure, _)) =
-        me.lane.push_marked(message, &scope, None, (sender, mark), beyond_bound)
+    if let Err((failure, ..)) =
+        me.lane.push_marked(message, scope, None, (sender, mark), beyond_bound)
     {
         tracing::warn!(actor = %me.path(), kind, %failure, "a report to an actor itself was refused");
     }

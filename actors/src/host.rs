@@ -72,6 +72,8 @@ pub(crate) struct Running<S: Service> {
     /// How many of them the shared counter knows.
     handled_told: u64,
     origin_shown: bool,
+    /// The trace of the message that is handled, also after it was passed on.
+    current_trace: Option<u128>,
 }
 
 impl<S: Service> ractor::Actor for Host<S> {
@@ -102,6 +104,7 @@ impl<S: Service> ractor::Actor for Host<S> {
             handled: 0,
             handled_told: 0,
             origin_shown: false,
+            current_trace: None,
         });
         let Running { service, ctx, .. } = &mut *running;
         let started = guarded(tokio::time::timeout(start_within, service.start(ctx))).await;
@@ -230,6 +233,7 @@ impl<S: Service> Running<S> {
             self.origin_shown = origin.is_some();
             set_current(origin.clone());
         }
+        self.current_trace = origin.as_ref().map(|origin| origin.trace);
         self.ctx.scope = Scope { deadline, priority, origin };
         self.ctx.port = port;
         self.current_kind = kind;
@@ -275,6 +279,7 @@ impl<S: Service> Running<S> {
             let sequence = self.handled + 1 + index as u64;
             self.last.add(sequence, envelope.message.kind(), envelope.sender);
         }
+        self.current_trace = None;
         self.ctx.reset();
         self.current_kind = "batch";
         self.node.enter_handler();
@@ -373,7 +378,7 @@ impl<S: Service> Running<S> {
             killer_kind: killer_kind.map(str::to_owned),
             killer: killer
                 .map(|message| redaction_preview(&redacted(message), PREVIEW_BYTES_MAX).0),
-            trace: self.ctx.scope.trace_id(),
+            trace: self.current_trace.map(|trace| format!("{trace:032x}")),
             before: self.last.newest_first(),
             decision: CrashDecision::Pending,
         });
@@ -401,6 +406,7 @@ impl<S: Service> Running<S> {
             sent_nanos: envelope.sent_nanos,
             began_nanos: Moment::now().as_nanos(),
             asked: envelope.port.is_some(),
+            trace: envelope.origin.as_ref().map(|origin| origin.trace),
             tapped,
             payload,
         }
@@ -428,7 +434,7 @@ impl<S: Service> Running<S> {
             protocol: Cow::Borrowed(protocol),
             kind: Cow::Borrowed(kind),
             sequence: watched.sequence,
-            trace: self.ctx.scope.origin().map(|origin| origin.trace),
+            trace: watched.trace,
             asked: watched.asked,
             sent_nanos: watched.sent_nanos,
             began_nanos: watched.began_nanos,
@@ -452,6 +458,7 @@ struct Watched {
     sent_nanos: u64,
     began_nanos: u64,
     asked: bool,
+    trace: Option<u128>,
     tapped: bool,
     payload: Option<(String, bool)>,
 }

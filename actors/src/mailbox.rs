@@ -24,10 +24,6 @@ use crate::scope::{Origin, Priority, Scope};
 use crate::system::System;
 use crate::time::{Deadline, Moment};
 
-/// Rates below one message per this many nanoseconds (1,000 a second) are timed in full.
-const FULL_TIMING_NANOS: u64 = 1_000_000;
-/// One message in this many is timed at higher rates.
-const SAMPLE_EVERY: u64 = 64;
 /// The rate is measured over this many messages.
 const RATE_WINDOW: u64 = 1024;
 
@@ -51,8 +47,8 @@ impl<M> Envelope<M> {
     }
 }
 
-/// Why the lane did not take a message, with its reply port.
-pub(crate) type Refused = (Failure, Option<ReplyPort>);
+/// Why the lane did not take a message, with its reply port and its origin.
+pub(crate) type Refused = (Failure, Option<ReplyPort>, Option<Arc<Origin>>);
 
 /// What a worker shall do next.
 #[derive(Debug, PartialEq, Eq)]
@@ -119,7 +115,7 @@ impl<M: Message> Lane<M> {
                 asleep: 0,
                 phase: Phase::Open,
                 received: 0,
-                sample_mask: 0,
+                sample_mask: system.sample_mask(u64::MAX),
                 window_began_nanos: 0,
             }),
             in_hands: AtomicUsize::new(0),
@@ -138,7 +134,7 @@ impl<M: Message> Lane<M> {
     pub(crate) fn push(
         &self,
         message: M,
-        scope: &Scope,
+        scope: Scope,
         port: Option<ReplyPort>,
         sender: u32,
     ) -> Result<(), Refused> {
@@ -152,7 +148,7 @@ impl<M: Message> Lane<M> {
     pub(crate) fn push_marked(
         &self,
         mut message: M,
-        scope: &Scope,
+        scope: Scope,
         port: Option<ReplyPort>,
         (sender, report): (u32, u16),
         beyond_bound: bool,
@@ -160,11 +156,10 @@ impl<M: Message> Lane<M> {
         if self.wire_always {
             match through_wire(&message) {
                 Ok(decoded) => message = decoded,
-                Err(failure) => return Err((failure, port)),
+                Err(failure) => return Err((failure, port, scope.origin)),
             }
         }
-        let Scope { deadline, priority, ref origin } = *scope;
-        let origin = origin.clone();
+        let Scope { deadline, priority, origin } = scope;
         // Laid out before the lock, whose acquisition waits for the stores: made under it, the
         // copy into the queue would wait for them once more.
         let envelope =
@@ -175,12 +170,12 @@ impl<M: Message> Lane<M> {
         if state.phase != Phase::Open || full {
             let open = state.phase == Phase::Open;
             drop(state);
-            return Err((self.refuse(open), envelope.port));
+            return Err((self.refuse(open), envelope.port, envelope.origin));
         }
         state.received += 1;
         state.queue.push_back(envelope);
         if state.received & state.sample_mask == 0 {
-            state.time_last();
+            state.time_last(&self.system);
         }
         if state.asleep > 0 {
             let waker = state.take_sleeper();
@@ -382,7 +377,7 @@ impl<M> State<M> {
 
     /// Notes when the last message was sent; now and then it also measures the rate.
     #[cold]
-    fn time_last(&mut self) {
+    fn time_last(&mut self, system: &System) {
         let now = Moment::now().as_nanos();
         if let Some(last) = self.queue.back_mut() {
             last.sent_nanos = now;
@@ -390,8 +385,7 @@ impl<M> State<M> {
         if self.received & (RATE_WINDOW - 1) == 0 {
             let elapsed = now.saturating_sub(self.window_began_nanos);
             self.window_began_nanos = now;
-            let slow = elapsed / RATE_WINDOW > FULL_TIMING_NANOS;
-            self.sample_mask = if slow { 0 } else { SAMPLE_EVERY - 1 };
+            self.sample_mask = system.sample_mask(elapsed / RATE_WINDOW);
         }
     }
 }

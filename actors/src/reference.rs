@@ -34,7 +34,7 @@ impl<M: Message> ServiceRef<M> {
     /// # Errors
     /// `Overloaded` when the mailbox is full, `Stopped` when the service takes no messages.
     pub fn tell(&self, scope: &Scope, message: impl Into<M>) -> Result<(), Failure> {
-        self.put(message.into(), scope, None, 0).map_err(|(failure, _)| failure)
+        self.put(message.into(), scope.clone(), None, 0).map_err(|(failure, ..)| failure)
     }
 
     /// Sends a request and waits for its reply, at most until the scope's deadline.
@@ -74,8 +74,10 @@ impl<M: Message> ServiceRef<M> {
 
     /// Like [`send`](Self::send), on behalf of the actor that passes the message on.
     pub fn send_as(&self, sender: Sender, scope: &Scope, message: M, port: ReplyPort) {
-        if let Err((failure, Some(port))) = self.put(message, scope, Some(port), sender.0) {
-            port.fail(failure, scope.shared_origin());
+        if let Err((failure, Some(port), origin)) =
+            self.put(message, scope.clone(), Some(port), sender.0)
+        {
+            port.fail(failure, origin);
         }
     }
 
@@ -95,7 +97,7 @@ impl<M: Message> ServiceRef<M> {
     pub(crate) fn put(
         &self,
         message: M,
-        scope: &Scope,
+        scope: Scope,
         port: Option<ReplyPort>,
         sender: u32,
     ) -> Result<(), Refused> {

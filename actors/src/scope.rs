@@ -109,14 +109,16 @@ impl Scope {
         Self { deadline: Deadline::after(within), priority: Priority::Normal, origin: None }
     }
 
-    /// A scope for a request at the edge of the system.
+    /// A scope for a request at the edge of the system; it ends `within` from now.
     #[must_use]
     pub fn root(within: Duration, origin: Origin) -> Self {
-        Self {
-            deadline: Deadline::after(within),
-            priority: Priority::Normal,
-            origin: Some(Arc::new(origin)),
-        }
+        Self::until(Deadline::after(within), origin)
+    }
+
+    /// A scope for a request that began before.
+    #[must_use]
+    pub fn until(deadline: Deadline, origin: Origin) -> Self {
+        Self { deadline, priority: Priority::Normal, origin: Some(Arc::new(origin)) }
     }
 
     /// A scope for work of the platform itself, which acts as the system principal `label`.

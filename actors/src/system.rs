@@ -24,6 +24,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// Payloads in dead letters, crashes and taps are cut to this many bytes.
 pub(crate) const PREVIEW_BYTES_MAX: usize = 8 * 1024;
 
+/// Of the messages of a busy service, one in this many is timed.
+const SAMPLE_EVERY: u64 = 64;
+
 /// Settings of a system.
 #[derive(Debug, Clone)]
 pub struct SystemConfig {
@@ -37,6 +40,8 @@ pub struct SystemConfig {
     pub dead_letters_max: usize,
     /// Crash records that are kept.
     pub crashes_max: usize,
+    /// Services with fewer messages a second have every message timed, others one in 64.
+    pub timed_in_full_max: u32,
 }
 
 impl Default for SystemConfig {
@@ -47,6 +52,7 @@ impl Default for SystemConfig {
             records_max: 4096,
             dead_letters_max: 1000,
             crashes_max: 200,
+            timed_in_full_max: 1000,
         }
     }
 }
@@ -219,6 +225,13 @@ impl System {
     ) -> Arc<ActorNode> {
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         Arc::new(ActorNode::new(id, name, kind, protocol))
+    }
+
+    /// Which messages of a service are timed whose messages come so far apart: those whose number
+    /// has none of these bits.
+    pub(crate) fn sample_mask(&self, apart_nanos: u64) -> u64 {
+        let full = u64::from(self.shared.config.timed_in_full_max);
+        if apart_nanos.saturating_mul(full) > 1_000_000_000 { 0 } else { SAMPLE_EVERY - 1 }
     }
 
     /// The time of the last tick: at most [`TICK`] old, and much cheaper than asking the clock.

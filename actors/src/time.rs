@@ -53,6 +53,13 @@ impl Deadline {
         Self(Moment::now().0.saturating_add(nanos(wait)))
     }
 
+    /// `wait` from `moment` on.
+    #[must_use]
+    #[inline]
+    pub fn counted_from(moment: Moment, wait: Duration) -> Self {
+        Self(moment.0.saturating_add(nanos(wait)))
+    }
+
     /// Whether it has passed at `now`.
     #[must_use]
     #[inline]

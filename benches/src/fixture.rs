@@ -119,11 +119,14 @@ pub fn make(directory: &Path) -> anyhow::Result<()> {
     let ids: String = items.iter().map(|item| format!("{}\n", item.id)).collect();
     let public = KeySet::new(vec![key]).public_form(now);
 
+    let forged = forge(&tokens);
+
     fs::write(directory.join("signing.key"), seed)?;
     fs::write(directory.join("jwks.json"), serde_json::to_vec(&public)?)?;
     fs::write(directory.join("permissions.json"), serde_json::to_vec(&permissions)?)?;
     fs::write(directory.join("tokens.txt"), tokens)?;
     fs::write(directory.join("tokens-forbidden.txt"), forbidden)?;
+    fs::write(directory.join("tokens-forged.txt"), forged)?;
     fs::write(directory.join("tokens-fresh.txt"), fresh)?;
     fs::write(directory.join("items.json"), serde_json::to_vec(&items)?)?;
     fs::write(directory.join("ids.txt"), ids)?;
@@ -146,6 +149,13 @@ fn sign(key: &SigningKey, [sub, tid]: [Uuid; 2], now: Timestamp, random: &mut St
         nbf: None,
     };
     token::sign(&claims, key).expose().to_owned()
+}
+
+/// The tokens, each with the signature of its neighbour.
+fn forge(tokens: &str) -> String {
+    let others = tokens.lines().skip(1).filter_map(|token| token.rsplit_once('.'));
+    let pairs = tokens.lines().filter_map(|token| token.rsplit_once('.')).zip(others);
+    pairs.map(|((claims, _), (_, signature))| format!("{claims}.{signature}\n")).collect()
 }
 
 fn uuid(random: &mut StdRng) -> Uuid {

@@ -1,4 +1,5 @@
-//! One HTTP contender: `contender NAME ADDRESS DIRECTORY [--threads N] [--quota N] [--database URL]`,
+//! One HTTP contender: `contender NAME ADDRESS DIRECTORY [--threads N] [--quota N] [--database URL]
+//! [--records-max N] [--timed-in-full-max N] [--tap on]`,
 //! or `contender fixture DIRECTORY`, which makes the directory,
 //! or `contender prepare DIRECTORY --database URL`, which makes the tables and their rows.
 
@@ -49,12 +50,18 @@ fn start(words: &[&str]) -> anyhow::Result<Start> {
         directory: directory.into(),
         threads: 1,
         quota: 1_000_000_000,
+        timed_in_full_max: 1000,
         database: None,
+        records_max: 4096,
+        tap: false,
     };
     for pair in options.chunks(2) {
         match pair {
             ["--threads", number] => start.threads = number.parse()?,
             ["--quota", number] => start.quota = number.parse()?,
+            ["--timed-in-full-max", number] => start.timed_in_full_max = number.parse()?,
+            ["--records-max", number] => start.records_max = number.parse()?,
+            ["--tap", "on"] => start.tap = true,
             ["--database", url] => start.database = Some((*url).to_owned()),
             other => bail!("what is {}?", other.join(" ")),
         }

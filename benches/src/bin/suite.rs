@@ -14,6 +14,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use troupe_benches::suite::catalog::{Catalog, Database, Pace, Scenario, folder};
 use troupe_benches::suite::goals::{Verdict, rows};
 use troupe_benches::suite::machine::Machine;
+use troupe_benches::suite::peers::{self, Kind, Peer};
 use troupe_benches::suite::record::{Record, goals_table, outcome_table};
 use troupe_benches::suite::rounds::{self, Effort};
 use troupe_benches::suite::server::Place;
@@ -24,8 +25,6 @@ const QUICK: Effort = Effort { rounds: 5, divisor: 3, seed: SEED, open_seconds: 
 const FULL: Effort = Effort { rounds: 9, divisor: 1, seed: SEED, open_seconds: 5 };
 /// Rounds of a scenario that takes a fixed time.
 const TIMED_ROUNDS: usize = 3;
-/// A peer's `build` ends with this when its toolchain is missing.
-const NO_TOOLCHAIN: i32 = 69;
 
 const HELP: &str = "\
 suite run [OPTION…] [SCENARIO…]   all scenarios of suite.toml, or these
@@ -112,7 +111,13 @@ fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<b
     let peers = peers(options)?;
     let place = place(options)?;
     pin()?;
-    let mut record = Record::new(Machine::here(place.postgres.as_deref()), effort);
+    let mut machine = Machine::here(place.postgres.as_deref());
+    machine.versions.extend(peers.iter().map(|peer| (peer.name.clone(), peer.version.clone())));
+    let mut record = Record::new(machine, effort);
+    let http = that_do(Kind::Http, &peers);
+    if record.machine.versions.get("postgres fsync").is_some_and(|fsync| fsync == "off") {
+        println!("PostgreSQL runs without fsync: its writes are cheaper than an operator's");
+    }
     for scenario in &catalog.scenario {
         let needed = names.iter().filter_map(|name| catalog.scenario(name));
         let needed = scenario.name == "cached" && needed.into_iter().any(is_paced);
@@ -130,14 +135,14 @@ fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<b
         }
         let cached = record.findings.scenarios.get("cached");
         let peaks = cached.map(rounds::peaks).unwrap_or_default();
-        let outcome = rounds::measure(catalog, scenario, &peers.http, &place, effort, &peaks)?;
+        let outcome = rounds::measure(catalog, scenario, &http, &place, effort, &peaks)?;
         println!("{}", outcome_table(&outcome));
         record.findings.scenarios.insert(scenario.name.clone(), outcome);
     }
     if wanted("messaging", true) {
         println!("\nmessaging [{:.0} s]", began.elapsed().as_secs_f64());
         record.findings.messaging =
-            messaging::measure(&catalog.messaging, &peers.messaging, effort)?;
+            messaging::measure(&catalog.messaging, &that_do(Kind::Messaging, &peers), effort)?;
     }
     if wanted("callgrind", true) {
         println!("\ncallgrind [{:.0} s]", began.elapsed().as_secs_f64());
@@ -185,7 +190,6 @@ fn sweep(catalog: &Catalog, place: &Place, record: &mut Record) -> anyhow::Resul
 
 fn count(catalog: &Catalog, options: &Options) -> anyhow::Result<bool> {
     let place = place(options)?;
-    pin()?;
     let counted = callgrind::count(catalog, &place)?;
     if options.record {
         callgrind::record(&counted)?;
@@ -224,44 +228,19 @@ fn place(options: &Options) -> anyhow::Result<Place> {
     Ok(Place { directory, postgres: options.postgres.clone() })
 }
 
-#[derive(Default)]
-struct Peers {
-    http: Vec<String>,
-    messaging: Vec<String>,
-}
-
 /// Builds the peers whose toolchain is here.
-fn peers(options: &Options) -> anyhow::Result<Peers> {
-    let mut peers = Peers::default();
-    let Ok(entries) = std::fs::read_dir(folder().join("peers")) else { return Ok(peers) };
-    let mut names: Vec<String> =
-        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    for name in names {
-        let folder = folder().join("peers").join(&name);
-        let asked = options.peers.is_empty() || options.peers.contains(&name);
-        if !asked || !folder.join("peer.toml").is_file() {
-            continue;
-        }
-        let status = Command::new(folder.join("build")).status();
-        let status = status.with_context(|| format!("peers/{name}/build"))?;
-        match status.code() {
-            Some(0) => {}
-            Some(NO_TOOLCHAIN) => {
-                println!("peer {name}: left out, its toolchain is missing");
-                continue;
-            }
-            _ => {
-                println!("peer {name}: left out, its build failed ({status})");
-                continue;
-            }
-        }
-        if folder.join("serve").is_file() {
-            peers.http.push(name.clone());
-        }
-        if folder.join("messaging").is_file() {
-            peers.messaging.push(name);
+fn peers(options: &Options) -> anyhow::Result<Vec<Peer>> {
+    let mut built = Vec::new();
+    for peer in peers::all(&options.peers)? {
+        match peer.build() {
+            Ok(true) => built.push(peer),
+            Ok(false) => println!("peer {}: left out, {} is missing", peer.name, peer.toolchain),
+            Err(error) => println!("peer {}: left out, {error:#}", peer.name),
         }
     }
-    Ok(peers)
+    Ok(built)
+}
+
+fn that_do(kind: Kind, peers: &[Peer]) -> Vec<Peer> {
+    peers.iter().filter(|peer| peer.does(kind)).cloned().collect()
 }

@@ -158,8 +158,7 @@ impl Checks {
         {
             return Ok(*caller);
         }
-        let expected =
-            Expectation { issuer: ISSUER, now: SystemClock.now(), skew: Duration::ZERO };
+        let expected = Expectation { issuer: ISSUER, now: SystemClock.now(), skew: Duration::ZERO };
         let claims = verify(token, &self.keys, &expected)
             .map_err(|_| refuse("the token is not good (any more)"))?;
         let caller = Caller { subject: claims.sub, tenant: claims.tid.unwrap_or_default() };

@@ -30,8 +30,15 @@ pub struct Start {
     pub threads: usize,
     /// Requests that a subject, and an address, have in a minute.
     pub quota: u32,
+    /// Services with fewer messages a second have every message timed (the platform's default is
+    /// 1,000). Under an instrumenting profiler all would be.
+    pub timed_in_full_max: u32,
     /// Where rows are kept; without it there are only items in memory.
     pub database: Option<String>,
+    /// Handled messages whose records the platform keeps (its default is 4,096).
+    pub records_max: usize,
+    /// Whether a tap watches one of the platform's actors.
+    pub tap: bool,
 }
 
 /// A request's time.

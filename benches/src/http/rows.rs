@@ -167,8 +167,8 @@ impl Rows {
         let (kept, event) = (&row, &effects);
         match self {
             Self::Postgres(pool) => {
-                let mut pooled = pool.get().await?;
-                let conn: &mut AsyncPgConnection = &mut pooled;
+                let mut object = pool.get().await?;
+                let conn: &mut AsyncPgConnection = &mut object;
                 conn.transaction(async move |conn: &mut AsyncPgConnection| {
                     let order = fragment::<BigInt>(
                         "GREATEST((SELECT base FROM log_epoch) \

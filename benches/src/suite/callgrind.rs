@@ -42,13 +42,15 @@ pub fn count(catalog: &Catalog, place: &Place) -> anyhow::Result<BTreeMap<String
 fn run(catalog: &Catalog, name: &str, place: &Place, requests: u64) -> anyhow::Result<u64> {
     let settings = &catalog.callgrind;
     let scenario = catalog.scenario(&settings.scenario).context("callgrind.scenario")?;
-    let contender = catalog.contender(name).context("callgrind.contenders")?;
+    let mut contender = catalog.contender(name).context("callgrind.contenders")?.clone();
+    // So slow a server would time every message.
+    contender.arguments.extend(["--timed-in-full-max".to_owned(), "0".to_owned()]);
     let log = place.directory.join("callgrind.log");
     let file = format!("--log-file={}", log.display());
     let profile = place.directory.join(format!("callgrind.{name}.{requests}"));
     let profile = format!("--callgrind-out-file={}", profile.display());
     let wrapper = ["valgrind", "--tool=callgrind", file.as_str(), profile.as_str()];
-    let server = Server::contender(contender, scenario, place, &wrapper)?;
+    let server = Server::contender(&contender, scenario, place, &wrapper)?;
     let mut load = troupe_load::Scenario::new(server.address.to_string());
     load.host = Some("bench.invalid".to_owned());
     load.connections = settings.connections;

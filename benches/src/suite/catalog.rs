@@ -13,6 +13,10 @@ use troupe_load::{Template, Values};
 pub struct Catalog {
     /// Our own programs.
     pub contender: Vec<Contender>,
+    /// The requests of a scenario that has none of its own.
+    pub request: Vec<Template>,
+    /// Values that a scenario has unless it gives others.
+    pub values: BTreeMap<String, Values>,
     /// What they are asked.
     pub scenario: Vec<Scenario>,
     /// Message kits.
@@ -73,9 +77,10 @@ pub struct Scenario {
     pub signal: Option<String>,
     /// The values of which each round uses the next lines, not the first again.
     pub advance: Option<String>,
-    /// The requests.
+    /// The requests; without any those of the catalog.
+    #[serde(default)]
     pub request: Vec<Template>,
-    /// What stands in them.
+    /// What stands in them, besides the values of the catalog.
     #[serde(default)]
     pub values: BTreeMap<String, Values>,
 }
@@ -167,6 +172,8 @@ pub enum Measure {
     P99,
     /// Growth of resident memory in MiB.
     Growth,
+    /// Requests that failed in a round.
+    Failed,
     /// User instructions, as a multiple of the base's.
     Instructions,
     /// How many times as much CPU the base needs for a message.
@@ -201,7 +208,15 @@ impl Catalog {
     }
 
     fn from_toml(text: &str) -> anyhow::Result<Self> {
-        let catalog: Self = toml::from_str(text)?;
+        let mut catalog: Self = toml::from_str(text)?;
+        for scenario in &mut catalog.scenario {
+            if scenario.request.is_empty() {
+                scenario.request.clone_from(&catalog.request);
+            }
+            for (name, values) in &catalog.values {
+                scenario.values.entry(name.clone()).or_insert_with(|| values.clone());
+            }
+        }
         let mut faults = Vec::new();
         for scenario in &catalog.scenario {
             for name in &scenario.contenders {
@@ -253,7 +268,7 @@ mod tests {
     fn the_catalog_of_the_checkout_is_right() {
         let catalog = Catalog::load().expect("suite.toml");
         for scenario in &catalog.scenario {
-            for base in ["tight", "plain"] {
+            for base in ["tight", "plain"].iter().filter(|_| scenario.signal.is_none()) {
                 assert!(scenario.contenders.iter().any(|name| name == base), "{}", scenario.name);
             }
             let mut run = troupe_load::Scenario::new("127.0.0.1:80");

@@ -72,6 +72,7 @@ fn row(goal: &Goal, findings: &Findings) -> Row {
     let unit = match goal.measure {
         Measure::P99 => " ms",
         Measure::Growth => " MiB",
+        Measure::Failed => " requests",
         _ => "x",
     };
     let (measured, verdict) = match figure(goal, findings) {
@@ -157,6 +158,7 @@ fn compare(goal: &Goal, outcome: &Outcome, findings: &Findings) -> Result<Ratio,
         }
         Measure::P99 => alone(&ours(|turn| turn.latency.p99_us / 1000.0)),
         Measure::Growth => alone(&ours(|turn| turn.growth_mib)),
+        Measure::Failed => alone(&ours(|turn| turn.failed[0] as f64)),
         Measure::Instructions | Measure::Messaging => return Err("has no rounds".to_owned()),
     })
 }

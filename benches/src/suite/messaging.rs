@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
-use super::catalog::{self, Messaging};
+use super::catalog::Messaging;
+use super::peers::Peer;
 use super::rounds::Effort;
 use crate::contenders::Contender;
 use crate::statistics::Draws;
@@ -43,7 +44,7 @@ fn known_as(scenario: Scenario) -> &'static str {
 /// When a program breaks off. A kit that skips a scenario has no figure there.
 pub fn measure(
     messaging: &Messaging,
-    peers: &[String],
+    peers: &[Peer],
     effort: Effort,
 ) -> anyhow::Result<BTreeMap<String, Costs>> {
     let mut all = BTreeMap::new();
@@ -55,7 +56,7 @@ pub fn measure(
         let mut costs = Costs::default();
         let ours = Contender::ALL.into_iter().filter(|contender| contender.takes_part(scenario));
         let mut kits: Vec<Kit> = ours.map(Kit::Ours).collect();
-        kits.extend(peers.iter().map(|peer| Kit::Peer(peer)));
+        kits.extend(peers.iter().map(Kit::Peer));
         for round in 0..=effort.rounds {
             draws.shuffle(&mut kits);
             for kit in &kits {
@@ -75,14 +76,14 @@ pub fn measure(
 
 enum Kit<'a> {
     Ours(Contender),
-    Peer(&'a str),
+    Peer(&'a Peer),
 }
 
 impl Kit<'_> {
     fn name(&self) -> &str {
         match self {
             Self::Ours(contender) => contender.name(),
-            Self::Peer(peer) => peer,
+            Self::Peer(peer) => &peer.name,
         }
     }
 }
@@ -95,8 +96,8 @@ fn own(contender: Contender, scenario: Scenario, operations: u64) -> anyhow::Res
     Ok(spent.as_nanos() as f64 / operations as f64)
 }
 
-fn ask(peer: &str, scenario: &str, operations: u64) -> anyhow::Result<Option<f64>> {
-    let program = catalog::folder().join("peers").join(peer).join("messaging");
+fn ask(peer: &Peer, scenario: &str, operations: u64) -> anyhow::Result<Option<f64>> {
+    let program = peer.folder().join("messaging");
     let output = Command::new("taskset")
         .args(["--cpu-list", "0"])
         .arg(&program)
@@ -108,10 +109,10 @@ fn ask(peer: &str, scenario: &str, operations: u64) -> anyhow::Result<Option<f64
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().last().unwrap_or_default();
     if !output.status.success() {
-        bail!("{peer} {scenario}: {}", output.status);
+        bail!("{} {scenario}: {}", peer.name, output.status);
     }
-    let said: Said =
-        serde_json::from_str(line).with_context(|| format!("{peer} {scenario}: `{line}`"))?;
+    let said: Said = serde_json::from_str(line)
+        .with_context(|| format!("{} {scenario}: `{line}`", peer.name))?;
     if said.skipped.is_some() || said.operations == 0 {
         return Ok(None);
     }

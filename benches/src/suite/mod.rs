@@ -11,6 +11,7 @@ pub mod chart;
 pub mod goals;
 pub mod machine;
 pub mod messaging;
+pub mod peers;
 pub mod record;
 pub mod rounds;
 pub mod server;

@@ -185,7 +185,7 @@ pub fn outcome_table(outcome: &Outcome) -> String {
                 middle(name, |turn| turn.latency.p50_us),
                 middle(name, |turn| turn.latency.p99_us),
                 middle(name, |turn| turn.growth_mib),
-                outcome.fault(name).unwrap_or_default()
+                remark(outcome, name)
             ),
         );
     }
@@ -196,6 +196,15 @@ pub fn outcome_table(outcome: &Outcome) -> String {
         );
     }
     text
+}
+
+/// What cannot be used, or how many of the requests failed where some were to.
+fn remark(outcome: &Outcome, name: &str) -> String {
+    match (outcome.fault(name), outcome.failed(name)) {
+        (Some(fault), _) => fault.to_owned(),
+        (None, [0, _]) => String::new(),
+        (None, [failed, all]) => format!("{failed} of {all} failed"),
+    }
 }
 
 fn messaging_table(findings: &Findings) -> String {

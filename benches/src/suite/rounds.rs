@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use serde::{Deserialize, Serialize};
 use troupe_load::{Latency, Mode, Percentile, Remote, Report};
 
 use super::catalog::{Catalog, Database, Pace, Scenario};
+use super::peers::{Peer, Request};
 use super::server::{Place, Server, send_signal};
 use super::usage;
 use crate::statistics::{Draws, median};
@@ -47,6 +48,8 @@ pub struct Turn {
     pub latency: Latency,
     /// Growth of the server's resident memory in MiB.
     pub growth_mib: f64,
+    /// Requests that got no answer or a wrong one, and all that were answered.
+    pub failed: [u64; 2],
     /// What was not as it should be; the turn is not to be used then.
     pub fault: Option<String>,
     /// Use of the generator's core.
@@ -80,6 +83,21 @@ impl Outcome {
     pub fn fault(&self, name: &str) -> Option<&str> {
         self.turns.get(name)?.iter().find_map(|turn| turn.fault.as_deref())
     }
+
+    /// Requests of a contender that failed, and all, over all rounds.
+    #[must_use]
+    pub fn failed(&self, name: &str) -> [u64; 2] {
+        let turns = self.turns.get(name).into_iter().flatten();
+        turns.fold([0, 0], |sum, turn| [sum[0] + turn.failed[0], sum[1] + turn.failed[1]])
+    }
+}
+
+/// Who takes part, with its server.
+struct Entrant {
+    name: String,
+    server: Server,
+    /// How it is asked, when not as the scenario says.
+    request: Option<Request>,
 }
 
 /// Starts who takes part, measures all rounds, and stops them.
@@ -91,30 +109,31 @@ impl Outcome {
 pub fn measure(
     catalog: &Catalog,
     scenario: &Scenario,
-    peers: &[String],
+    peers: &[Peer],
     place: &Place,
     effort: Effort,
     peaks: &BTreeMap<String, f64>,
 ) -> anyhow::Result<Outcome> {
     let (load, stolen, ticks) = usage::machine();
     let mut outcome = Outcome { load, ..Outcome::default() };
-    let servers = start(catalog, scenario, peers, place, &mut outcome);
+    let entrants = start(catalog, scenario, peers, place, &mut outcome);
     let mut draws = Draws(effort.seed);
     for round in 0..=effort.rounds {
-        let mut order: Vec<usize> = (0..servers.len()).collect();
+        let mut order: Vec<usize> = (0..entrants.len()).collect();
         draws.shuffle(&mut order);
         for index in order {
-            let (name, server) = &servers[index];
-            let run = generator(scenario, server, place, effort, round, peaks, name)?;
-            let turn = turn(scenario, server, place, &run).with_context(|| name.clone())?;
+            let entrant = &entrants[index];
+            let run = generator(scenario, entrant, place, effort, round, peaks)?;
+            let turn = turn(scenario, &entrant.server, place, &run);
+            let turn = turn.with_context(|| entrant.name.clone())?;
             // The first round warms caches, pools and just-in-time compilers.
             if round > 0 {
-                outcome.turns.entry(name.clone()).or_default().push(turn);
+                outcome.turns.entry(entrant.name.clone()).or_default().push(turn);
             }
         }
     }
-    for (_, server) in servers {
-        server.stop()?;
+    for entrant in entrants {
+        entrant.server.stop()?;
     }
     let (_, stolen_after, ticks_after) = usage::machine();
     outcome.steal = share(stolen_after - stolen, ticks_after - ticks);
@@ -124,42 +143,49 @@ pub fn measure(
 fn start(
     catalog: &Catalog,
     scenario: &Scenario,
-    peers: &[String],
+    peers: &[Peer],
     place: &Place,
     outcome: &mut Outcome,
-) -> Vec<(String, Server)> {
-    let mut servers = Vec::new();
-    let mut keep = |name: &str, started: anyhow::Result<Server>| match started {
-        Ok(server) => servers.push((name.to_owned(), server)),
+) -> Vec<Entrant> {
+    let mut entrants = Vec::new();
+    let mut keep = |name: &str, request, started: anyhow::Result<Server>| match started {
+        Ok(server) => entrants.push(Entrant { name: name.to_owned(), server, request }),
         Err(error) => {
             outcome.skipped.insert(name.to_owned(), format!("{error:#}"));
         }
     };
     for name in &scenario.contenders {
         let contender = catalog.contender(name).context("a name that was checked");
-        keep(name, contender.and_then(|it| Server::contender(it, scenario, place, &[])));
+        let server = contender.and_then(|it| Server::contender(it, scenario, place, &[]));
+        keep(name, None, server);
     }
-    for name in peers.iter().filter(|_| scenario.peers) {
-        keep(name, Server::peer(name, scenario, place));
+    for peer in peers.iter().filter(|_| scenario.peers) {
+        let server = match &peer.request {
+            Some(_) if scenario.advance.is_some() => Err(anyhow!("has tokens of its own")),
+            _ => Server::peer(peer, scenario, place),
+        };
+        keep(&peer.name, peer.request.clone(), server);
     }
-    servers
+    entrants
 }
 
 /// The generator's scenario for one turn.
 fn generator(
     scenario: &Scenario,
-    server: &Server,
+    entrant: &Entrant,
     place: &Place,
     effort: Effort,
     round: usize,
     peaks: &BTreeMap<String, f64>,
-    name: &str,
 ) -> anyhow::Result<troupe_load::Scenario> {
-    let mut run = troupe_load::Scenario::new(server.address.to_string());
+    let mut run = troupe_load::Scenario::new(entrant.server.address.to_string());
     run.host = Some("bench.invalid".to_owned());
     run.connections = scenario.connections;
     run.requests.clone_from(&scenario.request);
     run.values.clone_from(&scenario.values);
+    if let Some(request) = &entrant.request {
+        request.put_into(&mut run);
+    }
     run.seed = effort.seed + round as u64;
     let requests = (scenario.requests_per_round / effort.divisor).max(1);
     for (key, values) in &mut run.values {
@@ -182,7 +208,7 @@ fn generator(
             run.duration = Duration::from_secs(effort.open_seconds);
         }
         Pace::Overload(factor) => {
-            run.mode = Mode::Open { rate_per_second: peak(name)? * factor };
+            run.mode = Mode::Open { rate_per_second: peak(&entrant.name)? * factor };
             run.overload = true;
             run.backlog_max = OVERLOAD_BACKLOG;
             run.warm_up = Duration::from_millis(500);
@@ -216,7 +242,7 @@ fn turn(
     let after = (usage::cpu_ns(server.pid()), used(postgres));
     let grown = usage::resident_bytes(server.pid()) as f64 - resident as f64;
     if let Some(signal) = signal {
-        signal.join().map_err(|_| anyhow::anyhow!("the thread of the signal panicked"))??;
+        signal.join().map_err(|_| anyhow!("the thread of the signal panicked"))??;
     }
     let right = report.answers - report.unexpected;
     let good = report.latency_by_class.get("2xx").copied();
@@ -227,6 +253,7 @@ fn turn(
         goodput: right as f64 / report.seconds.max(f64::MIN_POSITIVE),
         latency: good.unwrap_or(report.latency),
         growth_mib: grown / MIB,
+        failed: [report.unexpected + report.errors.total(), report.answers],
         fault: fault(scenario, &report),
         generator_use: report.generator.use_ratio,
         curve: report.curve,

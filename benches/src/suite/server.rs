@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::catalog::{self, Contender, Database, Scenario};
+use super::catalog::{Contender, Database, Scenario};
+use super::peers::Peer;
 
 const READY_WITHIN: Duration = Duration::from_secs(180);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -69,16 +70,21 @@ impl Server {
     ///
     /// # Errors
     /// When it does not say that it is ready.
-    pub fn peer(name: &str, scenario: &Scenario, place: &Place) -> anyhow::Result<Self> {
+    pub fn peer(peer: &Peer, scenario: &Scenario, place: &Place) -> anyhow::Result<Self> {
+        if let Some(request) = &peer.request {
+            let mut prepare = Command::new(peer.folder().join(&request.prepare));
+            let status = prepare.arg(&place.directory).stdin(Stdio::null()).status()?;
+            ensure!(status.success(), "{}: {status}", request.prepare);
+        }
         let address = free_address()?;
         let mut command = on_cores(scenario.cores);
-        command.arg(catalog::folder().join("peers").join(name).join("serve"));
+        command.arg(peer.folder().join("serve"));
         command.arg(address.to_string()).arg(&place.directory);
         command.env("BENCH_THREADS", scenario.cores.to_string());
         if let Some(quota) = scenario.quota {
             command.env("BENCH_QUOTA", quota.to_string());
         }
-        Self::start(command, address, &place.directory.join(format!("{name}.log")))
+        Self::start(command, address, &place.directory.join(format!("{}.log", peer.name)))
     }
 
     fn start(mut command: Command, address: SocketAddr, log: &Path) -> anyhow::Result<Self> {

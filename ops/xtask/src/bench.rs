@@ -1,9 +1,11 @@
 //! `cargo xtask bench`: builds the benchmarks as they are measured and runs the suite.
 
+use std::process::Command;
+
 use anyhow::{Result, bail};
 
 use crate::process::{self, cargo, variable};
-use crate::services::Started;
+use crate::services::{Purpose, Started};
 
 /// The variable by which everything finds PostgreSQL.
 const POSTGRES: &str = "TROUPE_TEST_POSTGRES";
@@ -36,12 +38,10 @@ impl Options {
 
 /// Builds and runs between starting and stopping the services. `Ok(false)`: a goal is missed.
 pub(crate) fn command(options: &Options) -> Result<bool> {
-    let mut build = cargo();
-    build.args(["build", "--profile", "bench", "--package", PACKAGE, "--bins"]);
-    if !process::run(build)? {
+    if !process::run(build())? {
         return Ok(false);
     }
-    let started = Started::start()?;
+    let started = Started::start(Purpose::Measurements)?;
     for missing in &started.missing {
         println!("left out: everything on {missing}");
     }
@@ -51,8 +51,8 @@ pub(crate) fn command(options: &Options) -> Result<bool> {
         .find(|(name, _)| *name == POSTGRES)
         .map(|(_, url)| url.clone())
         .or_else(|| variable(POSTGRES));
-    let mut suite = cargo();
-    suite.args(["run", "--profile", "bench", "--package", PACKAGE, "--bin", "suite", "--", "run"]);
+    let mut suite = suite();
+    suite.arg("run");
     if options.quick {
         suite.arg("--quick");
     }
@@ -63,6 +63,28 @@ pub(crate) fn command(options: &Options) -> Result<bool> {
     let result = process::run(suite);
     started.stop()?;
     result
+}
+
+fn build() -> Command {
+    let mut build = cargo();
+    build.args(["build", "--profile", "bench", "--package", PACKAGE, "--bins"]);
+    build
+}
+
+fn suite() -> Command {
+    let mut suite = cargo();
+    suite.args([
+        "run",
+        "--quiet",
+        "--profile",
+        "bench",
+        "--package",
+        PACKAGE,
+        "--bin",
+        "suite",
+        "--",
+    ]);
+    suite
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::layers;
 use crate::process::{self, cargo, variable};
-use crate::services::Started;
+use crate::services::{Purpose, Started};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 
@@ -55,7 +55,7 @@ pub(crate) fn command(workspace: &Workspace, options: Options) -> Result<bool> {
 
 /// Runs the tests between starting and stopping the services.
 pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<Tally> {
-    let started = Started::start()?;
+    let started = Started::start(Purpose::Tests)?;
     let mut tally = Tally::default();
     for missing in &started.missing {
         if options.services_required {

@@ -321,7 +321,7 @@ pub(crate) fn scope() -> Scope {
 
 /// A scope of a request from this address.
 pub(crate) fn from(address: &str) -> Scope {
-    let origin = Origin { address: Some(address.to_owned()), ..Origin::new(Uuid::now_v7()) };
+    let origin = Origin { address: address.parse().ok(), ..Origin::new(Uuid::now_v7()) };
     Scope::root(Duration::from_secs(20), origin)
 }
 

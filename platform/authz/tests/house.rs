@@ -284,7 +284,7 @@ pub(crate) fn person_with(
 ) -> Scope {
     let mut origin = Origin::new(Uuid::now_v7());
     origin.principal = Some(Arc::new(principal(subject, tenant, bound)));
-    origin.address = Some("192.0.2.7".to_owned());
+    origin.address = Some([192, 0, 2, 7].into());
     Scope::root(Duration::from_secs(20), origin)
 }
 

@@ -205,7 +205,7 @@ impl<C, T> QueryId for OneOf<C, T> {
 
 impl<C, T> QueryFragment<Pg> for OneOf<C, T>
 where
-    C: Expression + QueryFragment<Pg>,
+    C: Expression<SqlType: 'static> + QueryFragment<Pg>,
     Pg: HasSqlType<C::SqlType> + HasSqlType<Array<C::SqlType>>,
     T: ToSql<C::SqlType, Pg>,
     Vec<T>: ToSql<Array<C::SqlType>, Pg>,

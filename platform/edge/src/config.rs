@@ -1,6 +1,7 @@
 //! The section `edge` of the configuration.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use crate::http::forwarded::Network;
 pub(crate) const TOKEN_TTL_MAX: Duration = Duration::from_secs(60);
 /// What a budget can count.
 const BODIES_BYTES_LIMIT: u64 = 1 << 40;
+const SHARDS_MAX: usize = 256;
 /// hyper's own lower limit for its buffer.
 const HEADER_BYTES_MIN: u64 = 8 * 1024;
 
@@ -51,7 +53,8 @@ pub struct EdgeConfig {
     /// Time for the requests at work when the node stops.
     #[serde(with = "units::duration")]
     pub drain_timeout: Duration,
-    /// Actors per gate; requests are divided among them by key.
+    /// Actors per gate; requests are divided among them by key. One per core unless set: fewer drain
+    /// more at once.
     pub shards: usize,
     /// Requests that may wait at each actor of a gate.
     pub mailbox: usize,
@@ -173,7 +176,7 @@ impl Default for EdgeConfig {
             write_timeout: Duration::from_secs(30),
             connections_max: 4096,
             drain_timeout: Duration::from_secs(25),
-            shards: 4,
+            shards: std::thread::available_parallelism().map_or(1, NonZero::get).min(SHARDS_MAX),
             mailbox: 1024,
             metrics: MetricsAccess::Local,
             docs: true,
@@ -217,7 +220,7 @@ impl ConfigSection for EdgeConfig {
                 refuse(path, "must be at least 1");
             }
         }
-        if self.shards > 256 {
+        if self.shards > SHARDS_MAX {
             refuse("shards", "must be at most 256; about one per core is right");
         }
         for (path, duration) in [

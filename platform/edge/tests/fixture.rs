@@ -96,7 +96,7 @@ impl Notes {
                 return Err(Failure::invalid("database.idempotency.mismatch", "use a new key"));
             }
             "replayed" => {
-                ctx.scope_mut().origin_mut().trailers.replayed = true;
+                ctx.amend(|origin| origin.trailers.replayed = true);
                 serde_json::json!("stored")
             }
             "nothing" => return Ok(()),
@@ -114,7 +114,7 @@ fn describe(scope: &Scope) -> serde_json::Value {
         "permissions": principal.map(|principal| principal.permissions.iter().collect::<Vec<_>>()),
         "request": scope.request_id(),
         "trace": scope.trace_id(),
-        "address": scope.origin().and_then(|origin| origin.address.clone()),
+        "address": scope.origin().and_then(|origin| origin.address),
         "idempotency": scope.idempotency(),
         "remaining_ms": u64::try_from(scope.remaining().as_millis()).unwrap(),
     })

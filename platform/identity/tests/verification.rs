@@ -120,7 +120,7 @@ async fn nobody_but_its_owner_with_the_password_changes_an_address() {
         let path = "/v1/users/me/email-change";
         let missing = house.post(path, &caller, json!({ "email": "ada@new.example" })).await;
         assert_eq!(missing.problem(), (400, "kernel.body.malformed".to_owned()));
-        assert_eq!(missing.json()["errors"][0]["pointer"], "/current_password");
+        assert!(missing.json().to_string().contains("current_password"), "{missing:?}");
         let wrong = json!({ "email": "ada@new.example", "current_password": "eleven foxes" });
         let wrong = house.post(path, &caller, wrong).await;
         assert_eq!(wrong.problem(), (403, "auth.password.wrong".to_owned()));

@@ -53,7 +53,10 @@ impl AuditRecord {
             outcome: Outcome::Success,
             detail: Value::Null,
             request_id: scope.request_id(),
-            address: scope.origin().and_then(|origin| origin.address).map(|address| address.to_string()),
+            address: scope
+                .origin()
+                .and_then(|origin| origin.address)
+                .map(|address| address.to_string()),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::cli::{Cli, Command};
 use crate::failure::{Exit, Stop};
 
 /// Half of the cost of glibc's in the path of a request (benches/README.md).
+#[cfg(not(feature = "system-allocator"))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -212,7 +212,7 @@ impl Service for Mails {
             MailMessage::ResendMail(command) => {
                 let done = self.resend(&scope, command).await?;
                 if done.replayed {
-                    ctx.scope_mut().origin_mut().trailers.replayed = true;
+                    ctx.amend(|origin| origin.trailers.replayed = true);
                 }
                 ctx.reply(command, done.value)
             }

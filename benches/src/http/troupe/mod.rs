@@ -2,7 +2,8 @@
 //!
 //! Composed like `platform/node` does it. Only two ports are the suite's own, so that tokens need no
 //! session and permissions no tables: the authenticator checks a token with the platform's codec, the
-//! authorizer reads the fixture. Counters, sampled timing and the ring of records are on.
+//! authorizer reads the fixture. Counters, sampled timing and the ring of records are on, as on a node;
+//! arguments switch them off or up, for the scenario `inspection`.
 
 mod module;
 mod ports;
@@ -12,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use troupe_actors::{Scope, Supervisor, System, SystemConfig};
+use tokio::task::JoinSet;
+use troupe_actors::{Scope, Supervisor, System, SystemConfig, TapId, TapLimits, TapSelector};
 use troupe_database::{DatabaseConfig, DatabaseModule, Db};
 use troupe_edge::{Edge, EdgeConfig, EdgeParts, RateConfig, TokenCacheConfig};
 use troupe_kernel::clock::{SharedClock, SystemClock};
@@ -27,6 +29,8 @@ use super::{Start, TOKEN_TTL, TOKENS_MAX, WINDOW, say_ready, terminated};
 use crate::fixture::Fixture;
 
 const START_WITHIN: Duration = Duration::from_secs(60);
+/// The longest that a tap may be open.
+const TAP_LIFETIME: Duration = Duration::from_secs(600);
 
 /// Serves until it is told to end.
 ///
@@ -39,7 +43,11 @@ pub async fn serve(start: Start) -> anyhow::Result<()> {
         TelemetryConfig { level: LogLevel::Warn, ..TelemetryConfig::default() },
         clock.clone(),
     )?;
-    let system = System::new(SystemConfig::default());
+    let system = System::new(SystemConfig {
+        records_max: start.records_max,
+        timed_in_full_max: start.timed_in_full_max,
+        ..SystemConfig::default()
+    });
     let mut around = Surroundings::new(system.clone(), clock.clone());
     let mut modules: Vec<Box<dyn Module>> = vec![Box::new(ItemsModule::new(items))];
     if let Some(url) = &start.database {
@@ -73,12 +81,33 @@ pub async fn serve(start: Start) -> anyhow::Result<()> {
     let running = system.start(root).await?;
     loaded.start(&Scope::system("bench.start", START_WITHIN)).await?;
     telemetry.health().enter(Phase::Started);
+    let mut reader = JoinSet::new();
+    if start.tap {
+        let tap = open_tap(&system)?;
+        reader.spawn(read_tap(system.clone(), tap));
+    }
     say_ready(edge.address().await?);
     terminated().await;
+    reader.shutdown().await;
     edge.drain().await?;
     loaded.stop(&Scope::system("bench.stop", START_WITHIN)).await;
     running.shutdown().await;
     Ok(())
+}
+
+/// A tap on the keeper of the items, with payloads, as an operator opens one.
+fn open_tap(system: &System) -> anyhow::Result<TapId> {
+    let selector = TapSelector { protocol: Some("items".to_owned()), ..TapSelector::default() };
+    let limits = TapLimits { records: u32::MAX, lifetime: TAP_LIFETIME, payload: true };
+    Ok(system.tap(selector, &limits)?)
+}
+
+/// Somebody watches: what the tap took is read every second.
+async fn read_tap(system: System, tap: TapId) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    while system.read_tap(tap).is_some_and(|(_, _, is_open)| is_open) {
+        ticks.tick().await;
+    }
 }
 
 fn config(start: &Start) -> EdgeConfig {
@@ -88,6 +117,7 @@ fn config(start: &Start) -> EdgeConfig {
         address_limit: limit,
         principal_limit: limit,
         tokens: TokenCacheConfig { ttl: TOKEN_TTL, entries_max: TOKENS_MAX },
+        shards: start.threads,
         ..EdgeConfig::default()
     }
 }
@@ -96,4 +126,3 @@ fn all<F: std::fmt::Display>(faults: Vec<F>) -> anyhow::Error {
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
     anyhow!(lines.join("\n"))
 }
-

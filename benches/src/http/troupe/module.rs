@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
 use troupe_actors::{Context, Handled, Lent, Service, Spec};
 use troupe_kernel::{
     Failure, HttpResponse, InitFault, Manifest, Module, ModuleContext, Parts, PermissionDef, Route,
@@ -23,16 +24,22 @@ pub struct GetItem {
     id: Uuid,
 }
 
+/// Makes the keeper panic, once: what a crash under load costs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Crash {}
+
 troupe_actors::protocol! {
     /// What the keeper of the items understands.
     pub enum ItemMessage("items", 1) redact [] {
         /// Answers an item.
         GetItem => Arc<Item>,
+        /// Panics.
+        Crash,
     }
 }
 
 /// Keeps the items. Mailbox: 4,096. Restart: permanent; a crash loses nothing, they come from the
-/// fixture.
+/// fixture. SIGUSR1 makes it crash.
 struct Items {
     items: Arc<HashMap<Uuid, Arc<Item>>>,
 }
@@ -40,12 +47,19 @@ struct Items {
 impl Service for Items {
     type Message = ItemMessage;
 
+    async fn start(&mut self, ctx: &mut Context<ItemMessage>) -> Handled {
+        ctx.run(async {
+            let mut kills = signal(SignalKind::user_defined1()).ok()?;
+            kills.recv().await.map(|()| Crash {}.into())
+        })
+    }
+
     async fn handle(
         &mut self,
         message: &mut Lent<ItemMessage>,
         ctx: &mut Context<ItemMessage>,
     ) -> Handled {
-        let ItemMessage::GetItem(get) = &**message;
+        let ItemMessage::GetItem(get) = &**message else { panic!("the suite killed it") };
         match self.items.get(&get.id) {
             Some(item) => ctx.reply(get, item.clone()),
             None => Err(Failure::not_found("items.item.unknown", "there is no such item")),
@@ -89,9 +103,11 @@ impl Module for ItemsModule {
             .public()
             .summary("Says that requests may come")
             .returns_nothing(200)
-            .ask(&keeper, |_| Err::<GetItem, _>(Failure::not_found("items.none", "nothing")), |_| {
-                Ok(HttpResponse::no_content())
-            });
+            .ask(
+                &keeper,
+                |_| Err::<GetItem, _>(Failure::not_found("items.none", "nothing")),
+                |_| Ok(HttpResponse::no_content()),
+            );
         Ok(Parts::new()
             .permissions([
                 PermissionDef { key: READ, description: "Reads items." },

@@ -28,8 +28,7 @@ impl Keys {
     fn check(&self, credential: &Credential) -> Result<Authenticated, Failure> {
         let refuse = || Failure::unauthenticated("bench.token.refused", "the token is not good");
         let Credential::Bearer(token) = credential else { return Err(refuse()) };
-        let expected =
-            Expectation { issuer: ISSUER, now: self.clock.now(), skew: Duration::ZERO };
+        let expected = Expectation { issuer: ISSUER, now: self.clock.now(), skew: Duration::ZERO };
         let claims = verify(token.expose(), &self.keys, &expected).map_err(|_| refuse())?;
         let principal = Principal {
             subject: claims.sub,

@@ -34,8 +34,8 @@ pub(super) struct Container<'a> {
     pub(super) image: &'a str,
     /// `HOST:INSIDE`, published on 127.0.0.1.
     pub(super) ports: (u16, u16),
-    /// Further options of `docker run`.
-    pub(super) options: &'a [&'a str],
+    /// Further options of `docker run`, each with its words.
+    pub(super) options: &'a [&'a [&'a str]],
     /// Arguments of the program in it.
     pub(super) arguments: &'a [&'a str],
 }
@@ -46,7 +46,7 @@ impl Container<'_> {
         let published = format!("127.0.0.1:{}:{}", self.ports.0, self.ports.1);
         let mut command =
             docker(&["run", "--detach", "--name", self.name, "--publish", &published]);
-        command.args(self.options).arg(self.image).args(self.arguments);
+        command.args(self.options.concat()).arg(self.image).args(self.arguments);
         capture(command).map(drop)
     }
 

@@ -32,6 +32,15 @@ pub(crate) trait BackingService {
     fn logs(&self) -> Result<String>;
 }
 
+/// What backing services are started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Quick, and nothing needs to survive.
+    Tests,
+    /// As an operator runs them.
+    Measurements,
+}
+
 /// How a backing service stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
@@ -44,14 +53,14 @@ pub(crate) enum State {
 }
 
 /// Every backing service, in the order of starting.
-fn all(directory: &Path) -> Result<Vec<Box<dyn BackingService>>> {
-    Ok(vec![Box::new(Postgres::new(directory)?)])
+fn all(directory: &Path, purpose: Purpose) -> Result<Vec<Box<dyn BackingService>>> {
+    Ok(vec![Box::new(Postgres::new(directory, purpose)?)])
 }
 
 /// Runs `cargo xtask services COMMAND`.
 pub(crate) fn command(command: &str) -> Result<bool> {
     let directory = directory();
-    let services = all(&directory)?;
+    let services = all(&directory, Purpose::Tests)?;
     let result = run(command, &services);
     remove_if_empty(&directory);
     result
@@ -103,9 +112,9 @@ pub(crate) struct Started {
 impl Started {
     /// Starts what is not running; what is given by the environment or runs already is used and
     /// left alone.
-    pub(crate) fn start() -> Result<Self> {
+    pub(crate) fn start(purpose: Purpose) -> Result<Self> {
         let mut started = Self::default();
-        for service in all(&directory())? {
+        for service in all(&directory(), purpose)? {
             let variables = service.variables();
             if variables.iter().all(|(name, _)| variable(name).is_some()) {
                 println!("{}: given by the environment", service.name());

@@ -1,5 +1,6 @@
 //! PostgreSQL for the tests: on loopback only, without a password, and without a promise to keep
-//! data over a power failure, because the folder is thrown away.
+//! data over a power failure, because the folder is thrown away. For measurements it is another
+//! server, at the next port, which keeps that promise: it is part of what a write costs.
 
 use std::fs;
 use std::net::TcpListener;
@@ -12,41 +13,55 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::account::Account;
 use super::docker::{Container, Provider};
-use super::{BackingService, State};
+use super::{BackingService, Purpose, State};
 use crate::process::{capture, succeeds, variable};
 
 const PORT: u16 = 55432;
 const IMAGE: &str = "postgres:17-alpine";
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const LOG_LINES: u32 = 100;
+/// An option of Docker.
+const TRUST: &[&str] = &["--env", "POSTGRES_HOST_AUTH_METHOD=trust"];
 
 /// A test runs in a database of its own, many at once; nothing needs to survive.
-const SETTINGS: [&str; 5] = [
+const FOR_TESTS: &[&str] = &[
     "max_connections=400",
     "fsync=off",
     "synchronous_commit=off",
     "full_page_writes=off",
     "autovacuum_naptime=10s",
 ];
+/// What an operator would not change: fsync and all that belongs to it are on.
+const FOR_MEASUREMENTS: &[&str] = &["max_connections=400"];
 
 /// One server, known by its port.
 pub(super) struct Postgres {
     port: u16,
     folder: PathBuf,
     container: String,
+    purpose: Purpose,
 }
 
 impl Postgres {
     /// A server whose folder lies in `services`.
-    pub(super) fn new(services: &Path) -> Result<Self> {
+    pub(super) fn new(services: &Path, purpose: Purpose) -> Result<Self> {
         let port = match variable("TROUPE_SERVICES_POSTGRES_PORT") {
             Some(text) => text
                 .parse()
                 .with_context(|| format!("TROUPE_SERVICES_POSTGRES_PORT={text} is not a port"))?,
             None => PORT,
         };
+        let port = if purpose == Purpose::Measurements { port + 1 } else { port };
         let name = format!("postgres-{port}");
-        Ok(Self { port, folder: services.join(&name), container: format!("troupe-{name}") })
+        let container = format!("troupe-{name}");
+        Ok(Self { port, folder: services.join(&name), container, purpose })
+    }
+
+    fn settings(&self) -> &'static [&'static str] {
+        match self.purpose {
+            Purpose::Tests => FOR_TESTS,
+            Purpose::Measurements => FOR_MEASUREMENTS,
+        }
     }
 
     fn container<'a>(&'a self, arguments: &'a [&'a str]) -> Container<'a> {
@@ -54,12 +69,10 @@ impl Postgres {
             name: &self.container,
             image: IMAGE,
             ports: (self.port, 5432),
-            options: &[
-                "--env",
-                "POSTGRES_HOST_AUTH_METHOD=trust",
-                "--tmpfs",
-                "/var/lib/postgresql/data",
-            ],
+            options: match self.purpose {
+                Purpose::Tests => &[TRUST, &["--tmpfs", "/var/lib/postgresql/data"]],
+                Purpose::Measurements => &[TRUST],
+            },
             arguments,
         }
     }
@@ -103,7 +116,8 @@ impl Postgres {
 
     fn up_docker(&self) -> Result<()> {
         self.prepare(Provider::Docker)?;
-        let arguments: Vec<&str> = SETTINGS.iter().flat_map(|setting| ["-c", setting]).collect();
+        let arguments: Vec<&str> =
+            self.settings().iter().flat_map(|setting| ["-c", setting]).collect();
         let container = self.container(&arguments);
         if container.exists() {
             container.remove()?;
@@ -128,7 +142,7 @@ impl Postgres {
         }
         let mut options =
             format!("-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''", self.port);
-        for setting in SETTINGS {
+        for setting in self.settings() {
             options.push_str(&format!(" -c {setting}"));
         }
         let mut start = server(&programs, "pg_ctl", account);
@@ -294,4 +308,19 @@ fn programs() -> Result<PathBuf> {
         "no Docker engine answers and there is no PostgreSQL here: `apt-get install postgresql`, or give the \
          address of a server in TROUPE_TEST_POSTGRES",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_for_measurements_is_another_one_and_syncs() {
+        let server = |purpose| Postgres::new(Path::new("services"), purpose).expect("a port");
+        let (tests, measured) = (server(Purpose::Tests), server(Purpose::Measurements));
+        assert!(tests.settings().contains(&"fsync=off"));
+        assert!(measured.settings().iter().all(|setting| !setting.contains("off")));
+        assert_ne!(tests.folder, measured.folder);
+        assert_ne!(tests.container, measured.container);
+    }
 }

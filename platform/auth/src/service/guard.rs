@@ -140,8 +140,7 @@ mod tests {
     use super::*;
 
     fn scope(address: &str) -> Scope {
-        let origin =
-            Origin { address: Some(address.to_owned()), ..Origin::new(Uuid::from_u128(1)) };
+        let origin = Origin { address: address.parse().ok(), ..Origin::new(Uuid::from_u128(1)) };
         Scope::root(Duration::from_secs(1), origin)
     }
 

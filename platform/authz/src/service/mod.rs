@@ -145,7 +145,7 @@ impl Service for Roles {
 /// Takes the reply out and tells the asker when it is a stored one.
 fn settled<R>(ctx: &mut Context<AuthzMessage>, done: Commanded<R>) -> R {
     if done.replayed {
-        ctx.scope_mut().origin_mut().trailers.replayed = true;
+        ctx.amend(|origin| origin.trailers.replayed = true);
     }
     done.value
 }

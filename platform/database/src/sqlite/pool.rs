@@ -183,7 +183,7 @@ impl Shared {
         // Sent to the thread at once; its answer is taken there, too.
         drop(opened.connection.spawn_blocking(move |conn| {
             let fate = if is_at_work { group::undo(conn) } else { group::end(conn, &members) };
-            drop(told.send(fate));
+            told.send(fate).expect("whoever tidies up takes the answer");
             Ok(())
         }));
         let thread = opened.thread.clone();

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, StatusCode, header};
 use hyper::body::Body;
-use troupe_actors::{Moment, Origin, Scope};
+use troupe_actors::{Deadline, Origin, Scope};
 use troupe_kernel::{Failure, FailureKind, HttpRequest, HttpResponse, Problem};
 
 use super::routing::{Parameters, PathEntry, Spot};
@@ -94,8 +94,7 @@ impl Front {
             let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
             idempotency::fingerprint(key, &parts.method, target, &held.bytes)
         });
-        let left = entry.timeout.saturating_sub(Moment::now().since(exchange.began));
-        let scope = Scope::root(left.max(Duration::from_millis(1)), origin)
+        let scope = Scope::until(Deadline::counted_from(exchange.began, entry.timeout), origin)
             .with_priority(entry.route.priority());
 
         let request = HttpRequest {
@@ -115,13 +114,10 @@ impl Front {
         drop(scope);
         let delivered = response.await;
 
-        let mut answered = match &delivered.response {
-            Ok(_) => Answered::new(HttpResponse::no_content()),
-            Err(failure) => Answered::failed(failure, exchange),
+        let mut answered = match delivered.response {
+            Ok(response) => Answered::new(response),
+            Err(failure) => Answered::failed(&failure, exchange),
         };
-        if let Ok(response) = delivered.response {
-            answered.response = response;
-        }
         if let Some(origin) = delivered.origin {
             note_origin(&origin, &mut answered);
         }

@@ -113,16 +113,27 @@ impl Drop for Share<'_> {
 
 /// Reads the body, or answers why not.
 pub(super) async fn read<'b>(
-    mut body: impl Body<Data = Bytes> + Unpin,
+    body: impl Body<Data = Bytes> + Unpin,
     headers: &HeaderMap,
     entry: &Entry,
     budget: &'b BodyBudget,
     exchange: &Exchange,
 ) -> Result<Held<'b>, Answered> {
-    let mut share = budget.share(exchange.caller);
+    let share = budget.share(exchange.caller);
     if body.is_end_stream() {
         return Ok(Held { bytes: Bytes::new(), _share: share });
     }
+    // Boxed, so that requests without a body do not carry the room for reading one.
+    Box::pin(receive(body, headers, entry, share, exchange)).await
+}
+
+async fn receive<'b>(
+    mut body: impl Body<Data = Bytes> + Unpin,
+    headers: &HeaderMap,
+    entry: &Entry,
+    mut share: Share<'b>,
+    exchange: &Exchange,
+) -> Result<Held<'b>, Answered> {
     let bytes_max = entry.body_bytes_max;
     let declared = declared_length(headers);
     if declared.is_some_and(|length| length > bytes_max as u64) {

@@ -11,12 +11,15 @@ mod finish;
 mod operations;
 mod routing;
 
+use std::future::{Future as _, poll_fn};
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Body;
@@ -76,13 +79,17 @@ impl Front {
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let asked = finish::asked(&parts.headers);
         let (spot, parameters) = self.paths.find(uri.path());
-        let answering = self.answer((spot, parameters), &exchange, parts, body);
-        let caught = std::panic::AssertUnwindSafe(answering).catch_unwind().await;
-        let mut answered = caught.unwrap_or_else(|_| {
-            let path = spot.loggable(uri.path());
-            tracing::error!(request_id = %exchange.request, path, "answering a request panicked");
-            Answered::failed(&crashed(), &exchange)
-        });
+        let mut answering = pin!(self.answer((spot, parameters), &exchange, parts, body));
+        // Polled in place: a wrapper would copy the future, which is large.
+        let mut answered = poll_fn(|context| {
+            let polling = AssertUnwindSafe(|| answering.as_mut().poll(context));
+            catch_unwind(polling).unwrap_or_else(|_| {
+                let path = spot.loggable(uri.path());
+                tracing::error!(request_id = %exchange.request, path, "answering a request panicked");
+                Poll::Ready(Answered::failed(&crashed(), &exchange))
+            })
+        })
+        .await;
         finish::finish(self, &method, &asked, &exchange, &mut answered);
         let seen = Seen { method: &method, uri: &uri, spot, exchange: &exchange };
         self.observer.observe(&self.table, &seen, &answered);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::Method;
+use matchit::Params;
 use percent_encoding::percent_decode_str;
 use troupe_kernel::InitFault;
 
@@ -96,15 +97,27 @@ impl Paths {
     /// Where a path leads, with its parameters; none when one of them is not text.
     pub(crate) fn find(&self, path: &str) -> (&Spot, Option<Parameters>) {
         match self.tree.at(path) {
-            Ok(found) => (found.value, found.params.iter().map(decoded).collect()),
+            Ok(found) => (found.value, decoded(&found.params)),
             Err(_) => (&Spot::Nowhere, Some(Parameters::new())),
         }
     }
 }
 
-fn decoded((name, value): (&str, &str)) -> Option<(String, String)> {
-    let value = percent_decode_str(value).decode_utf8().ok()?;
-    (!value.contains('\0')).then(|| (name.to_owned(), value.into_owned()))
+fn decoded(raw: &Params<'_, '_>) -> Option<Parameters> {
+    let mut parameters = Parameters::with_capacity(raw.len());
+    for (name, value) in raw.iter() {
+        // hyper lets nothing into a path that would need decoding but is not encoded.
+        let value = if value.contains('%') {
+            percent_decode_str(value).decode_utf8().ok()?.into_owned()
+        } else {
+            value.to_owned()
+        };
+        if value.contains('\0') {
+            return None;
+        }
+        parameters.push((name.to_owned(), value));
+    }
+    Some(parameters)
 }
 
 fn allow(methods: &[(Method, u32)]) -> String {

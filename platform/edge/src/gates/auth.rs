@@ -136,7 +136,7 @@ impl AuthGate {
         if let Some(known) = self.known.get_mut(&brought) {
             if now < known.until {
                 self.hits.increment(1);
-                ctx.scope_mut().origin_mut().principal = Some(known.principal.clone());
+                ctx.amend(|origin| origin.principal = Some(known.principal.clone()));
                 let next = self.parts.next.of(&passage, ctx.scope()).clone();
                 return ctx.forward(&next, passage);
             }

@@ -122,10 +122,10 @@ impl AuthzGate {
         };
         let key = (principal.subject, principal.tenant);
         if let Some(known) = self.known.get_mut(&key) {
-            if Moment::now().since(known.since) < self.parts.ttl {
+            if ctx.coarse_now().since(known.since) < self.parts.ttl {
                 let principal = known.equip(&principal);
                 check(&self.parts.table, &passage, &principal)?;
-                ctx.scope_mut().origin_mut().principal = Some(principal);
+                ctx.amend(|origin| origin.principal = Some(principal));
                 let next = self.parts.next.of(&passage, ctx.scope()).clone();
                 return ctx.forward(&next, passage);
             }

@@ -75,12 +75,14 @@ impl<N: Message> RateGate<N> {
         let Some(limiter) = &mut self.limiter else { return Ok(()) };
         let Some(key) = (self.key_of)(passage, ctx.scope()) else { return Ok(()) };
         let verdict = limiter.check(key, Moment::now().as_nanos());
-        let trailers = &mut ctx.scope_mut().origin_mut().trailers;
         let Err(wait) = verdict.allowed else {
-            trailers.rate = Some(limits::tighter(trailers.rate.take(), verdict.state));
+            ctx.amend(|origin| {
+                let known = origin.trailers.rate.take();
+                origin.trailers.rate = Some(limits::tighter(known, verdict.state));
+            });
             return Ok(());
         };
-        trailers.rate = Some(verdict.state);
+        ctx.amend(|origin| origin.trailers.rate = Some(verdict.state));
         metrics::counter!("troupe_http_rate_limited_total", "policy" => self.name).increment(1);
         Err(Failure::new(
             FailureKind::RateLimited,

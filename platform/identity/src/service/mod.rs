@@ -105,7 +105,7 @@ fn answer<Q: Request>(
     done: Commanded<Q::Reply>,
 ) -> Handled {
     if done.replayed {
-        ctx.scope_mut().origin_mut().trailers.replayed = true;
+        ctx.amend(|origin| origin.trailers.replayed = true);
     }
     ctx.reply(command, done.value)
 }

@@ -1,6 +1,6 @@
 //! A response as data.
 
-use std::fmt::Display;
+use std::fmt::{self, Display, Write as _};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -134,10 +134,46 @@ impl HttpResponse {
     /// came from a caller must not become a field of their own.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: impl Display) -> Self {
-        if let Ok(value) = HeaderValue::try_from(value.to_string()) {
+        let mut text = FieldText::default();
+        if write!(text, "{value}").is_ok()
+            && let Ok(value) = HeaderValue::from_bytes(text.as_bytes())
+        {
             self.headers.insert(name, value);
         }
         self
+    }
+}
+
+/// The text of a field as it is written: in place while it is short, as nearly all are.
+#[derive(Default)]
+struct FieldText {
+    short: [u8; 32],
+    length: usize,
+    long: Vec<u8>,
+}
+
+impl FieldText {
+    fn as_bytes(&self) -> &[u8] {
+        if self.long.is_empty() { &self.short[..self.length] } else { &self.long }
+    }
+}
+
+impl fmt::Write for FieldText {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        let end = self.length + part.len();
+        match self.short.get_mut(self.length..end) {
+            Some(room) if self.long.is_empty() => {
+                room.copy_from_slice(part.as_bytes());
+                self.length = end;
+            }
+            _ => {
+                if self.long.is_empty() {
+                    self.long.extend_from_slice(&self.short[..self.length]);
+                }
+                self.long.extend_from_slice(part.as_bytes());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -168,6 +204,17 @@ mod tests {
         assert_eq!(response.headers[header::LOCATION], "/v1/posts/1");
         assert_eq!(response.headers[header::ETAG], "\"3\"");
         assert_eq!(response.body, "1");
+    }
+
+    #[test]
+    fn a_field_may_be_short_or_long_and_come_in_parts() {
+        for (first, second) in
+            [("", ""), ("a", "b"), ("a".repeat(31).as_str(), "bc"), ("", &"z".repeat(500))]
+        {
+            let response = HttpResponse::no_content()
+                .header(header::LOCATION, format_args!("{first}{second}"));
+            assert_eq!(response.headers[header::LOCATION], format!("{first}{second}"));
+        }
     }
 
     #[test]

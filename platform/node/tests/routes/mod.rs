@@ -164,13 +164,15 @@ fn what_a_stolen_token_must_not_do_asks_for_the_password() {
     on_both(|scene| {
         let web = &scene.node.web;
         let document = web.get("/openapi.json").send().expect(200).json();
-        for (name, more, password_place) in SENSITIVE {
+        // Who was sent no mail in the last minute, and who is the last owner of nothing.
+        let able = [&scene.root, &scene.nobody];
+        for ((name, more), able) in SENSITIVE.iter().zip(able) {
             let path = name.strip_prefix("POST ").expect("a change");
             let operation = &document["paths"][path]["post"];
             assert!(operation["requestBody"]["required"].as_bool().unwrap_or(false), "{operation}");
             let with = |token: &str, password: &str| {
                 let mut body: Value = serde_json::from_str(more).expect("the table has JSON");
-                body[password_place] = Value::from(password);
+                body["current_password"] = Value::from(password);
                 web.post(path).token(token).json(&body.to_string()).send()
             };
             let without = web.post(path).token(&scene.bob.token).json(more).send();
@@ -183,14 +185,14 @@ fn what_a_stolen_token_must_not_do_asks_for_the_password() {
             let by_key = with(&scene.key, PASSWORD);
             let problem = by_key.problem();
             assert_eq!((by_key.status, problem.as_str()), (403, "identity.principal.not_a_user"));
-            with(&scene.nobody.token, PASSWORD).expect(202);
+            with(&able.token, PASSWORD).expect(202);
         }
         let guess = || {
             let body = r#"{"email":"bob@new.example","current_password":"not the password"}"#;
             web.post("/v1/users/me/email-change").token(&scene.bob.token).json(body).send()
         };
         let codes: Vec<String> = (0..8).map(|_| guess().problem()).collect();
-        assert_eq!(codes.last().map(String::as_str), Some("auth.login.locked"), "{codes:?}");
+        assert!(codes.iter().any(|code| code == "auth.login.locked"), "{codes:?}");
         let body = format!(r#"{{"email":"bob@example.org","password":"{PASSWORD}"}}"#);
         let login = web.post("/v1/auth/login").json(&body).send();
         assert_eq!((login.status, login.problem().as_str()), (429, "auth.login.locked"));

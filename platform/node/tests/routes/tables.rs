@@ -203,8 +203,8 @@ pub const WITHOUT_FOREIGN: &[(&str, &str)] = &[
     ("POST /v1/users/me/email-verification", "sends a mail to the token's user"),
 ];
 
-/// Routes that ask for the password beside the token, the rest of their body, and its field.
-pub const SENSITIVE: &[(&str, &str, &str)] = &[
-    ("POST /v1/users/me/email-change", r#"{"email":"new@new.example"}"#, "current_password"),
-    ("POST /v1/users/me/deletion", "{}", "current_password"),
+/// Routes that ask for the password beside the token, in `current_password`, and the rest of their body.
+pub const SENSITIVE: &[(&str, &str)] = &[
+    ("POST /v1/users/me/email-change", r#"{"email":"new@new.example"}"#),
+    ("POST /v1/users/me/deletion", "{}"),
 ];
