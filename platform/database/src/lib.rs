@@ -56,7 +56,7 @@
 //! }
 //!
 //! #[derive(Debug, Clone, PartialEq, Queryable, Selectable, Insertable)]
-//! #[diesel(table_name = notes)]
+//! #[diesel(table_name = notes, treat_none_as_default_value = false)]
 //! pub struct NoteRow {
 //!     pub id: DbUuid,
 //!     pub tenant: DbUuid,
@@ -120,7 +120,7 @@
 //! ```
 //!
 //! [`fragment`] is SQL text that is prepared once; `diesel::dsl::sql` and `sql_query` are prepared at
-//! every call.
+//! every call, and so is what inserts a row without `treat_none_as_default_value = false`.
 //!
 //! **Command and query** in the service; the closures answer `Result<_, Failure>`, and `?` turns a
 //! [`DbError`] into one:

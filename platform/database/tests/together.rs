@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use troupe_actors::Scope;
 use troupe_database::prelude::*;
 use troupe_database::testing::{TestDatabase, for_both};
@@ -131,15 +132,156 @@ async fn a_commit_that_fails_fails_every_unit_in_it_and_the_next_is_clean() {
     .await;
 }
 
+/// A unit in which a statement ends the whole transaction, as a full disk may.
+async fn ends_everything(db: &Db) -> Result<(), Failure> {
+    db.transaction(&scope(), async |uow: &mut UnitOfWork| {
+        uow.nested(async |uow: &mut UnitOfWork| {
+            Ok::<_, Failure>(uow.conn().batch("INSERT INTO trap VALUES (1)").await?)
+        })
+        .await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_statement_that_ends_the_shared_transaction_fails_every_unit_and_the_next_is_clean() {
+    on(Dialect::Sqlite, async |db: Db| {
+        db.transaction(&scope(), async |uow: &mut UnitOfWork| {
+            let trap = "CREATE TABLE trap (id INTEGER); CREATE TRIGGER snap BEFORE INSERT ON trap \
+                BEGIN SELECT RAISE(ROLLBACK, 'snap'); END";
+            Ok(uow.conn().batch(trap).await?)
+        })
+        .await
+        .unwrap();
+        let (finish, finished) = oneshot::channel();
+        let ends = join(ends_everything(&db), async { finish.send(()).unwrap() });
+        let (first, (ended, ())) = join(first(&db, finished), ends).await;
+        assert_eq!(first.unwrap_err().code(), "database.group.lost");
+        assert!(ended.is_err());
+        assert_eq!(stored(&db).await, 0);
+        write(&db, tenant(), "next").await.unwrap();
+        assert_eq!(stored(&db).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_unit_that_panics_or_gives_up_in_line_takes_nobody_with_it() {
+    on(Dialect::Sqlite, async |db: Db| {
+        let tenant = tenant();
+        let (finish, finished) = oneshot::channel();
+        let panics = tokio::spawn({
+            let db = db.clone();
+            async move {
+                db.transaction(&scope(), async move |uow: &mut UnitOfWork| {
+                    let row = note(uow, tenant, "panicked");
+                    insert(uow.conn(), &row).await?;
+                    assert!(uow.now().to_string().is_empty(), "on purpose");
+                    Ok(())
+                })
+                .await
+            }
+        });
+        let others = async {
+            // In line behind the one that panics.
+            tokio::task::yield_now().await;
+            let gives_up = timeout(Duration::from_millis(50), write(&db, tenant, "gave up"));
+            let last = write(&db, tenant, "last");
+            let done = async {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                finish.send(()).unwrap();
+            };
+            let (gave_up, (last, ())) = join(gives_up, join(last, done)).await;
+            assert!(gave_up.is_err());
+            last
+        };
+        let (first, last) = join(first(&db, finished), others).await;
+        first.unwrap();
+        last.unwrap();
+        assert!(panics.await.unwrap_err().is_panic());
+        assert_eq!(stored(&db).await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_part_that_fails_in_a_shared_transaction_undoes_itself_only() {
+    on(Dialect::Sqlite, async |db: Db| {
+        let tenant = tenant();
+        let (finish, finished) = oneshot::channel();
+        let scope = scope();
+        let partial = db.transaction(&scope, async move |uow: &mut UnitOfWork| {
+            let row = note(uow, tenant, "kept");
+            insert(uow.conn(), &row).await?;
+            let part = uow.nested(async |uow: &mut UnitOfWork| {
+                let row = note(uow, tenant, "undone");
+                insert(uow.conn(), &row).await?;
+                Err::<(), _>(Failure::conflict("notes.no", "no"))
+            });
+            assert_eq!(part.await.unwrap_err().code(), "notes.no");
+            count(uow.conn()).await
+        });
+        let partial = join(partial, async { finish.send(()).unwrap() });
+        let (first, (seen, ())) = join(first(&db, finished), partial).await;
+        first.unwrap();
+        assert_eq!((seen.unwrap(), stored(&db).await), (2, 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_joins_a_transaction_that_is_old() {
+    on(Dialect::Sqlite, async |db: Db| {
+        let (finish, finished) = oneshot::channel();
+        let scope = scope();
+        let second = db.transaction(&scope, async |_: &mut UnitOfWork| Ok(stored(&db).await));
+        let later = async {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            finish.send(()).unwrap();
+        };
+        let (first, (seen, ())) = join(first(&db, finished), join(second, later)).await;
+        first.unwrap();
+        assert_eq!(seen.unwrap(), 1, "the first had committed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn work_with_much_time_shares_no_transaction() {
+    on(Dialect::Sqlite, async |db: Db| {
+        let (finish, finished) = oneshot::channel();
+        let long = Scope::system("test", Duration::from_secs(120));
+        let second = db.transaction(&long, async |_: &mut UnitOfWork| Ok(stored(&db).await));
+        let second = join(second, async { finish.send(()).unwrap() });
+        let (first, (seen, ())) = join(first(&db, finished), second).await;
+        first.unwrap();
+        assert_eq!(seen.unwrap(), 1, "the first had committed");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn more_units_than_one_transaction_takes_all_commit() {
     for_both(MIGRATIONS, async |db: Db| {
         let tenant = tenant();
+        let (begun, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let writes = (0..200).map(|number| {
-            let (db, title) = (&db, format!("note {number}"));
-            async move { write(db, tenant, &title).await }
+            let (db, begun, answered) = (&db, &begun, &answered);
+            let title = format!("note {number}");
+            async move {
+                let scope = scope();
+                let ahead = db.transaction(&scope, async |uow: &mut UnitOfWork| {
+                    let row = note(uow, tenant, &title);
+                    insert(uow.conn(), &row).await?;
+                    Ok(begun.fetch_add(1, Ordering::SeqCst) - answered.load(Ordering::SeqCst))
+                });
+                let ahead = ahead.await.unwrap();
+                answered.fetch_add(1, Ordering::SeqCst);
+                ahead
+            }
         });
-        assert!(join_all(writes).await.into_iter().all(|written| written.is_ok()));
+        let ahead = join_all(writes).await.into_iter().max();
+        assert!(ahead.unwrap() <= 128, "a group may wait for its answers while the next one works");
         assert_eq!(stored(&db).await, 200);
     })
     .await;

@@ -112,31 +112,20 @@ impl PgConn {
 
 const BEGIN: &str = "BEGIN READ WRITE";
 
-/// Polls all in their order until each has ended; the first error in that order.
+/// Polls all in their order until each has ended, or one has failed: what was not sent by then never is.
 ///
 /// Each takes the lock of the statement cache in that order and sends before it lets the next one
 /// have it, also when it must be prepared first: so they reach the server in this order.
-async fn in_order(statements: Vec<Running<'_, usize>>) -> QueryResult<()> {
-    let mut running: Vec<Option<Running<'_, usize>>> = statements.into_iter().map(Some).collect();
-    let mut ended: QueryResult<()> = Ok(());
-    let mut first_failed = usize::MAX;
+async fn in_order(mut statements: Vec<Running<'_, usize>>) -> QueryResult<()> {
     poll_fn(move |task| {
-        for (place, slot) in running.iter_mut().enumerate() {
-            let Some(Poll::Ready(result)) = slot.as_mut().map(|run| run.poll_unpin(task)) else {
-                continue;
-            };
-            *slot = None;
-            if let Err(error) = result
-                && place < first_failed
-            {
-                first_failed = place;
-                ended = Err(error);
+        let mut place = 0;
+        while let Some(statement) = statements.get_mut(place) {
+            match statement.poll_unpin(task)? {
+                Poll::Ready(_) => drop(statements.remove(place)),
+                Poll::Pending => place += 1,
             }
         }
-        if running.iter().any(Option::is_some) {
-            return Poll::Pending;
-        }
-        Poll::Ready(std::mem::replace(&mut ended, Ok(())))
+        if statements.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
     })
     .await
 }
@@ -185,5 +174,32 @@ impl Drop for PgConn {
 impl std::fmt::Debug for PgConn {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("PgConn")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use diesel::result::Error;
+    use futures_util::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_comes_after_a_failure_is_never_sent() {
+        let sent = AtomicUsize::new(0);
+        let statement = |result: QueryResult<usize>| -> Running<'_, usize> {
+            Box::pin(
+                poll_fn(|_| Poll::Ready(sent.fetch_add(1, Ordering::Relaxed)))
+                    .then(|_| ready(result)),
+            )
+        };
+        let unanswered = pending().boxed();
+        let failing = [Ok(1), Err(Error::NotFound), Ok(1)].map(statement);
+        let all = std::iter::once(unanswered).chain(failing).collect();
+        assert_eq!(in_order(all).await, Err(Error::NotFound));
+        assert_eq!(sent.load(Ordering::Relaxed), 2);
+        assert_eq!(in_order([Ok(1), Ok(1)].map(statement).into()).await, Ok(()));
     }
 }

@@ -36,7 +36,7 @@ pub(super) struct Group {
 pub(super) struct Members(Arc<Mutex<Vec<oneshot::Sender<Outcome>>>>);
 
 /// What became of the transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// Others may work in it.
     Open,

@@ -50,6 +50,26 @@ struct Line {
     idle: Vec<Opened>,
 }
 
+impl Line {
+    /// The first that still waits.
+    fn first(&mut self) -> Option<&Waiter> {
+        while self.waiting.front().is_some_and(|next| next.lease.is_closed()) {
+            self.waiting.pop_front();
+        }
+        self.waiting.front()
+    }
+}
+
+/// What happens next to a connection.
+enum Next {
+    /// It is for this one.
+    Waiter(Waiter),
+    /// There is something to end or to undo before.
+    Tidy,
+    /// It was laid by.
+    Nobody,
+}
+
 #[derive(Debug)]
 struct Waiter {
     joins: bool,
@@ -123,16 +143,12 @@ impl Shared {
 
     /// Whether the next in line would work in the transaction that is open.
     pub(super) fn has_joiner(&self) -> bool {
-        let mut line = self.line.lock();
-        while line.waiting.front().is_some_and(|next| next.lease.is_closed()) {
-            line.waiting.pop_front();
-        }
-        line.waiting.front().is_some_and(|next| next.joins)
+        self.line.lock().first().is_some_and(|next| next.joins)
     }
 
     /// Gives the connection to the next in line, or lays it by. What must be done before happens on
     /// the connection's thread: nobody waits for it.
-    pub(super) fn pass(self: Arc<Self>, mut held: Held) {
+    fn pass(self: Arc<Self>, mut held: Held) {
         let is_given_up = held.opened.as_mut().is_some_and(|opened| {
             // Its thread is still at a statement whose future was dropped; a group waits for it.
             held.group.is_none() && !(opened.thread.is_idle() && !opened.connection.is_broken())
@@ -142,12 +158,12 @@ impl Shared {
             held.opened = None;
         }
         loop {
-            if held.is_at_work || held.group.as_ref().is_some_and(|group| self.must_end(group)) {
-                return self.tidy(held);
-            }
-            let Some(next) = self.next_or_idle(&mut held) else { return };
-            let lease = Lease { held: Some(held), shared: Arc::clone(&self) };
-            match next.lease.send(lease) {
+            let next = match self.next(&mut held) {
+                Next::Waiter(next) => next,
+                Next::Tidy => return self.tidy(held),
+                Next::Nobody => return,
+            };
+            match next.lease.send(Lease { held: Some(held), shared: Arc::clone(&self) }) {
                 Ok(()) => return,
                 // It gave up just now.
                 Err(mut lease) => held = lease.held.take().unwrap_or_default(),
@@ -155,45 +171,41 @@ impl Shared {
         }
     }
 
-    fn must_end(&self, group: &Group) -> bool {
-        group.is_full() || !self.has_joiner()
-    }
-
-    /// The next in line; without one the connection is laid by.
-    fn next_or_idle(&self, held: &mut Held) -> Option<Waiter> {
+    fn next(&self, held: &mut Held) -> Next {
         let mut line = self.line.lock();
-        let next = line.waiting.pop_front();
-        // A group is never laid by: it is ended first.
-        if next.is_none() && held.group.is_none() {
-            line.free += 1;
-            line.idle.extend(held.opened.take());
+        let joins = line.first().is_some_and(|next| next.joins);
+        let must_end = held.group.as_ref().is_some_and(|group| !joins || group.is_full());
+        if held.is_at_work || must_end {
+            return Next::Tidy;
         }
-        next
+        if let Some(next) = line.waiting.pop_front() {
+            return Next::Waiter(next);
+        }
+        line.free += 1;
+        line.idle.extend(held.opened.take());
+        Next::Nobody
     }
-}
 
-impl Shared {
-    /// Ends the open transaction, or undoes what an unfinished unit left, and passes the connection on.
-    fn tidy(self: Arc<Self>, mut held: Held) {
-        let Some((opened, group)) = held.opened.as_mut().zip(held.group.as_ref()) else {
-            return self.pass(Held::default());
+    /// Undoes what an unfinished unit left, or ends the open transaction, and passes the connection on.
+    fn tidy(self: Arc<Self>, held: Held) {
+        // When the thread takes nothing more, this passes on the place of a connection that is gone.
+        let lease = Lease { held: Some(Held::default()), shared: self };
+        let Held { opened: Some(mut opened), group: Some(group), is_at_work } = held else {
+            return;
         };
-        let (members, is_at_work) = (group.members(), held.is_at_work);
+        let (thread, members) = (opened.thread.clone(), group.members());
         let (told, fate) = std::sync::mpsc::sync_channel(1);
         // Sent to the thread at once; its answer is taken there, too.
         drop(opened.connection.spawn_blocking(move |conn| {
             let fate = if is_at_work { group::undo(conn) } else { group::end(conn, &members) };
-            told.send(fate).expect("whoever tidies up takes the answer");
+            drop(told.send(fate));
             Ok(())
         }));
-        let thread = opened.thread.clone();
-        let given = thread.after((self, held), move |(shared, mut held)| {
+        thread.then(move || {
+            let mut held = Held { opened: Some(opened), group: Some(group), is_at_work };
             held.settle(fate.recv().unwrap_or(Fate::Lost));
-            shared.pass(held);
+            lease.pass_on(held);
         });
-        if let Err((shared, _)) = given {
-            shared.pass(Held::default());
-        }
     }
 
     async fn open(&self) -> DbResult<Opened> {
@@ -242,6 +254,10 @@ impl Held {
 }
 
 impl Lease {
+    fn pass_on(mut self, held: Held) {
+        self.held = Some(held);
+    }
+
     pub(super) fn held(&mut self) -> &mut Held {
         self.held.as_mut().expect("the connection is there until drop")
     }

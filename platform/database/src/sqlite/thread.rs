@@ -13,7 +13,6 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use diesel_async::sync_connection_wrapper::SpawnBlocking;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 type Task = Box<dyn FnOnce() + Send>;
@@ -45,25 +44,9 @@ impl OwnThread {
         self.running.load(Ordering::Acquire) == 0
     }
 
-    /// Does something with `value` after the statements that were given before; without a thread the
-    /// value comes back.
-    pub(super) fn after<T: Send + 'static>(
-        &self,
-        value: T,
-        task: impl FnOnce(T) + Send + 'static,
-    ) -> Result<(), T> {
-        let given = Arc::new(Mutex::new(Some(value)));
-        let taken = Arc::clone(&given);
-        let task: Task = Box::new(move || {
-            let value = taken.lock().take();
-            if let Some(value) = value {
-                task(value);
-            }
-        });
-        match self.tasks.try_send(task) {
-            Ok(()) => Ok(()),
-            Err(_) => Err(given.lock().take().expect("the task did not run")),
-        }
+    /// Does something after the statements that were given before; it is dropped when too much waits.
+    pub(super) fn then(&self, task: impl FnOnce() + Send + 'static) {
+        drop(self.tasks.try_send(Box::new(task)));
     }
 }
 
