@@ -121,7 +121,7 @@ impl UnitOfWork {
         let kinds = self.effects.kinds();
         let writes = self.effects.into_writes(&circumstances)?;
         match self.conn {
-            DbConn::Pg(mut conn) => conn.finish(writes).await.map_err(DbError::from)?,
+            DbConn::Pg(conn) => conn.finish(writes).await.map_err(DbError::from)?,
             DbConn::Sqlite(conn) => {
                 let write = move |conn: &mut diesel::SqliteConnection| {
                     writes.iter().try_for_each(|write| write.on_sqlite(conn).map(drop))

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use diesel::sql_types::BigInt;
 use futures_util::future::{join, join_all};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use troupe_actors::Scope;
 use troupe_database::prelude::*;
 use troupe_database::testing::{TestDatabase, for_both};
-use troupe_database::{Db, Effect, UnitOfWork};
+use troupe_database::{DatabaseConfig, Db, Effect, UnitOfWork};
 use troupe_kernel::{AuditRecord, Event, Failure, Job};
 
 use crate::notes::{self, MIGRATIONS, insert, note, scope, tenant, write};
@@ -337,6 +338,87 @@ async fn a_transaction_that_failed_unnoticed_is_not_reported_as_committed() {
             .await;
         assert!(result.is_err());
         assert_eq!(stored(&db).await, 1);
+    })
+    .await;
+}
+
+const WRITTEN: &str = "(pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint";
+const DURABLE: &str = "(pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint";
+
+/// A place in the log of the server.
+async fn place(conn: &mut DbConn, which: &'static str) -> Result<i64, Failure> {
+    let query = diesel::select(fragment::<BigInt>(which));
+    Ok(run!(conn, |c| query.get_result::<i64>(c))?)
+}
+
+/// A server that waits for its disk, whatever it does by itself, and few connections to it.
+async fn on_durable_postgres(test: impl AsyncFnOnce(Db)) {
+    on(Dialect::Postgres, async |db: Db| {
+        db.transaction(&scope(), async |uow: &mut UnitOfWork| {
+            let durable = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', \
+                current_database()); END $$";
+            Ok(uow.conn().batch(durable).await?)
+        })
+        .await
+        .unwrap();
+        let config = DatabaseConfig { connections_max: 2, ..db.config().clone() };
+        test(Db::open(&config).await.unwrap()).await;
+    })
+    .await;
+}
+
+async fn write_many(db: &Db, prefix: &str) -> Vec<Result<i64, Failure>> {
+    let tenant = tenant();
+    let writes = (0..40).map(async |number| {
+        let title = format!("{prefix} {number}");
+        db.transaction(&scope(), async |uow: &mut UnitOfWork| {
+            let row = note(uow, tenant, &title);
+            insert(uow.conn(), &row).await?;
+            place(uow.conn(), WRITTEN).await
+        })
+        .await
+    });
+    join_all(writes).await
+}
+
+#[tokio::test]
+async fn a_unit_that_gives_its_connection_back_is_answered_when_it_is_durable() {
+    on_durable_postgres(async |db: Db| {
+        let config = DatabaseConfig { connections_max: 40, ..db.config().clone() };
+        let watcher = Db::open(&config).await.unwrap();
+        let (scope, tenant) = (scope(), tenant());
+        let writes = (0..40).map(async |number| {
+            let title = format!("note {number}");
+            let written = db.transaction(&scope, async |uow: &mut UnitOfWork| {
+                let row = note(uow, tenant, &title);
+                insert(uow.conn(), &row).await?;
+                place(uow.conn(), WRITTEN).await
+            });
+            let written = written.await.unwrap();
+            let durable = watcher.read(async |conn: &mut DbConn| place(conn, DURABLE).await);
+            assert!(written < durable.await.unwrap(), "{number}");
+        });
+        join_all(writes).await;
+        assert_eq!(stored(&db).await, 40);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_flush_that_fails_is_told_and_the_next_commits_have_another() {
+    on_durable_postgres(async |db: Db| {
+        assert!(write_many(&db, "before").await.iter().all(Result::is_ok));
+        db.transaction(&scope(), async |uow: &mut UnitOfWork| {
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                WHERE datname = current_database() AND query LIKE '%pg_logical_emit_message%' \
+                AND pid <> pg_backend_pid()";
+            Ok(uow.conn().batch(end).await?)
+        })
+        .await
+        .unwrap();
+        // Those that commit before the end is noticed may fail.
+        write_many(&db, "meanwhile").await;
+        assert!(write_many(&db, "after").await.iter().all(Result::is_ok));
     })
     .await;
 }

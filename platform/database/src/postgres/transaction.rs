@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::task::Poll;
 
 use diesel::pg::Pg;
@@ -16,6 +17,7 @@ use diesel_async::pooled_connection::deadpool::Object;
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 
+use super::flush::Flushers;
 use crate::effects::Write;
 use crate::query::Running;
 
@@ -33,11 +35,13 @@ pub struct PgConn {
     depth: u32,
     /// Whether the pool may have it back.
     is_reusable: bool,
+    flushers: Arc<Flushers>,
 }
 
 impl PgConn {
-    pub(crate) fn new(object: Object<AsyncPgConnection>) -> Self {
-        Self { object: Some(Box::new(object)), depth: 0, is_reusable: true }
+    pub(super) fn new(object: Object<AsyncPgConnection>, flushers: &Arc<Flushers>) -> Self {
+        let flushers = Arc::clone(flushers);
+        Self { object: Some(Box::new(object)), depth: 0, is_reusable: true, flushers }
     }
 
     /// Lets the session write outside of a transaction; it is closed at the end.
@@ -87,8 +91,27 @@ impl PgConn {
         Ok(())
     }
 
-    /// Writes the last rows and commits, in one exchange. After an error the connection is closed.
-    pub(crate) async fn finish(&mut self, mut writes: Vec<Write>) -> QueryResult<()> {
+    /// Writes the last rows and commits. After an error the connection is closed.
+    pub(crate) async fn finish(mut self, writes: Vec<Write>) -> QueryResult<()> {
+        let flusher = if self.is_awaited() { self.flushers.current().await } else { None };
+        let Some(flusher) = flusher else { return self.send_commit(writes, None).await };
+        self.send_commit(writes, Some(UNFLUSHED)).await?;
+        drop(self);
+        flusher.flush().await
+    }
+
+    /// Whether somebody waits for a connection.
+    fn is_awaited(&self) -> bool {
+        let pool = self.object.as_ref().and_then(|object| Object::pool(object));
+        pool.is_some_and(|pool| pool.status().waiting > 0)
+    }
+
+    /// Writes the last rows and commits, in one exchange.
+    async fn send_commit(
+        &mut self,
+        mut writes: Vec<Write>,
+        setting: Option<Plain>,
+    ) -> QueryResult<()> {
         while writes.len() > TOGETHER_MAX {
             let rest = writes.split_off(TOGETHER_MAX);
             let conn: &AsyncPgConnection = self;
@@ -98,10 +121,10 @@ impl PgConn {
         let mut conn: &AsyncPgConnection = self;
         let mut statements: Vec<Running<'_, usize>> =
             writes.into_iter().map(|write| write.on_postgres(conn)).collect();
-        if statements.is_empty() {
-            // In a transaction that failed, and whose owner ignored it, the server takes COMMIT for
-            // ROLLBACK without an error. This one fails then.
-            statements.push(conn.execute_returning_count(Plain("SELECT 1")));
+        // In a transaction that failed, and whose owner ignored it, the server takes COMMIT for
+        // ROLLBACK without an error. The statement before it fails then.
+        if let Some(statement) = setting.or(statements.is_empty().then_some(NOTHING)) {
+            statements.push(conn.execute_returning_count(statement));
         }
         statements.push(conn.execute_returning_count(Plain("COMMIT")));
         in_order(statements).await?;
@@ -111,6 +134,9 @@ impl PgConn {
 }
 
 const BEGIN: &str = "BEGIN READ WRITE";
+const NOTHING: Plain = Plain("SELECT 1");
+/// The commit does not wait for the disk; somebody else does.
+const UNFLUSHED: Plain = Plain("SET LOCAL synchronous_commit = off");
 
 /// Polls all in their order until each has ended, or one has failed: what was not sent by then never is.
 ///
