@@ -69,7 +69,7 @@ impl DbConn {
     pub(crate) async fn savepoint(&mut self) -> DbResult<()> {
         match self {
             Self::Pg(conn) => conn.begin().await?,
-            Self::Sqlite(conn) => begin(&mut **conn).await?,
+            Self::Sqlite(conn) => begin(conn).await?,
         }
         Ok(())
     }
@@ -77,7 +77,7 @@ impl DbConn {
     pub(crate) async fn commit(&mut self) -> DbResult<()> {
         match self {
             Self::Pg(conn) => conn.commit().await?,
-            Self::Sqlite(conn) => commit(&mut **conn).await?,
+            Self::Sqlite(conn) => commit(conn).await?,
         }
         Ok(())
     }
@@ -85,7 +85,7 @@ impl DbConn {
     pub(crate) async fn rollback(&mut self) -> DbResult<()> {
         match self {
             Self::Pg(conn) => conn.rollback().await?,
-            Self::Sqlite(conn) => rollback(&mut **conn).await?,
+            Self::Sqlite(conn) => rollback(conn).await?,
         }
         Ok(())
     }

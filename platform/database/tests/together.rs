@@ -1,10 +1,12 @@
 //! Commits: shared on SQLite, sent together with the last writes on PostgreSQL.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::sql_types::BigInt;
+use futures_util::FutureExt;
 use futures_util::future::{join, join_all};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -96,7 +98,8 @@ async fn a_unit_that_fails_or_is_cut_off_takes_nobody_with_it() {
             let all = join(fails, join(hangs, last));
             join(all, async { finish.send(()).unwrap() }).await.0
         };
-        let (first, (failed, (hung, last))) = join(first(&db, finished), others).await;
+        let first = Box::pin(first(&db, finished));
+        let (first, (failed, (hung, last))) = join(first, Box::pin(others)).await;
         first.unwrap();
         last.unwrap();
         assert_eq!(failed.unwrap_err().code(), "notes.no");
@@ -171,35 +174,26 @@ async fn a_unit_that_panics_or_gives_up_in_line_takes_nobody_with_it() {
     on(Dialect::Sqlite, async |db: Db| {
         let tenant = tenant();
         let (finish, finished) = oneshot::channel();
-        let panics = tokio::spawn({
-            let db = db.clone();
-            async move {
-                db.transaction(&scope(), async move |uow: &mut UnitOfWork| {
-                    let row = note(uow, tenant, "panicked");
-                    insert(uow.conn(), &row).await?;
-                    assert!(uow.now().to_string().is_empty(), "on purpose");
-                    Ok(())
-                })
-                .await
-            }
+        let scope = scope();
+        let panics = db.transaction(&scope, async move |uow: &mut UnitOfWork| {
+            let row = note(uow, tenant, "panicked");
+            insert(uow.conn(), &row).await?;
+            assert!(uow.now().to_string().is_empty(), "on purpose");
+            Ok(())
         });
-        let others = async {
-            // In line behind the one that panics.
-            tokio::task::yield_now().await;
-            let gives_up = timeout(Duration::from_millis(50), write(&db, tenant, "gave up"));
-            let last = write(&db, tenant, "last");
-            let done = async {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                finish.send(()).unwrap();
-            };
-            let (gave_up, (last, ())) = join(gives_up, join(last, done)).await;
-            assert!(gave_up.is_err());
-            last
+        let panics = Box::pin(AssertUnwindSafe(panics).catch_unwind());
+        let gives_up = timeout(Duration::from_millis(50), write(&db, tenant, "gave up"));
+        let last = write(&db, tenant, "last");
+        let done = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            finish.send(()).unwrap();
         };
-        let (first, last) = join(first(&db, finished), others).await;
+        let others = Box::pin(join(panics, join(gives_up, join(last, done))));
+        let first = Box::pin(first(&db, finished));
+        let (first, (panicked, (gave_up, (last, ())))) = join(first, others).await;
         first.unwrap();
         last.unwrap();
-        assert!(panics.await.unwrap_err().is_panic());
+        assert!(gave_up.is_err() && panicked.is_err());
         assert_eq!(stored(&db).await, 2);
     })
     .await;

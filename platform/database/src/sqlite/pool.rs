@@ -151,7 +151,7 @@ impl Shared {
     fn pass(self: Arc<Self>, mut held: Held) {
         let is_given_up = held.opened.as_mut().is_some_and(|opened| {
             // Its thread is still at a statement whose future was dropped; a group waits for it.
-            held.group.is_none() && !(opened.thread.is_idle() && !opened.connection.is_broken())
+            held.group.is_none() && (!opened.thread.is_idle() || opened.connection.is_broken())
         });
         if is_given_up {
             tracing::debug!(role = ?self.role, "gave up a SQLite connection that was cancelled");
