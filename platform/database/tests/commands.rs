@@ -277,11 +277,8 @@ async fn work_whose_future_is_dropped_in_a_statement_is_undone() {
 }
 
 #[tokio::test]
-async fn sqlite_readers_refuse_to_write() {
+async fn readers_refuse_to_write() {
     for_both(MIGRATIONS, async |db: Db| {
-        if db.dialect() == Dialect::Postgres {
-            return;
-        }
         let result = db
             .read(async |conn: &mut DbConn| {
                 let gone = run!(conn, |c| diesel::delete(outbox::table).execute(c));
