@@ -336,7 +336,7 @@ async fn a_slow_statement_and_a_held_row_end_in_failures_that_may_be_tried_again
 async fn a_caller_waits_for_a_free_connection_only_so_long() {
     for dialect in [Dialect::Sqlite, Dialect::Postgres] {
         let Some(database) = TestDatabase::create(dialect, MIGRATIONS).await else { continue };
-        let acquire_timeout = Duration::from_millis(50);
+        let acquire_timeout = Duration::from_millis(500);
         let db =
             Db::open(&DatabaseConfig { connections_max: 1, acquire_timeout, ..database.config() })
                 .await
