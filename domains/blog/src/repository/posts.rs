@@ -84,7 +84,8 @@ impl PostRow {
 
 /// The content of a post with what is derived from it.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = blog_contents, primary_key(post_id), treat_none_as_null = true, treat_none_as_default_value = false)]
+#[diesel(table_name = blog_contents, primary_key(post_id))]
+#[diesel(treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct ContentRow {
     /// Of which post.
     pub post_id: DbUuid,
