@@ -4,6 +4,7 @@
 //! their order changes; what is compared is the process's CPU time for an operation, so that other
 //! work on the machine disturbs little. Each ratio comes with a bootstrap interval over rounds.
 
+#[cfg(feature = "comparison")]
 pub mod contenders;
 pub mod fixture;
 pub mod http;

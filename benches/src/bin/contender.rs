@@ -8,7 +8,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use troupe_benches::fixture;
-use troupe_benches::http::{Documents, Start, bare, plain, schema, tight, troupe};
+use troupe_benches::http::{Documents, Start, troupe};
+#[cfg(feature = "comparison")]
+use troupe_benches::http::{bare, plain, schema, tight};
 
 /// The allocator of the product, for all contenders.
 #[global_allocator]
@@ -21,6 +23,7 @@ fn main() -> anyhow::Result<()> {
     if *name == "fixture" {
         return fixture::make(Path::new(rest.first().context("say which directory")?));
     }
+    #[cfg(feature = "comparison")]
     if *name == "prepare" {
         let [directory, "--database", url] = rest else { bail!("say DIRECTORY --database URL") };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -36,8 +39,11 @@ fn main() -> anyhow::Result<()> {
             .build()?
     };
     match *name {
+        #[cfg(feature = "comparison")]
         "bare" => runtime.block_on(bare::serve(start)),
+        #[cfg(feature = "comparison")]
         "tight" => runtime.block_on(tight::serve(start)),
+        #[cfg(feature = "comparison")]
         "plain" => runtime.block_on(plain::serve(start)),
         "troupe" => runtime.block_on(troupe::serve(start)),
         other => bail!("no contender `{other}`: bare, tight, plain or troupe"),

@@ -1,4 +1,4 @@
-//! `suite run [--quick] [--postgres URL] [SCENARIO…]` and `suite callgrind [--record]`.
+//! `suite run [--quick] [--postgres URL] [SCENARIO…]`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -6,7 +6,7 @@
 )]
 
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
@@ -15,7 +15,7 @@ use troupe_benches::suite::catalog::{Catalog, Database, Pace, Scenario, folder};
 use troupe_benches::suite::goals::{Verdict, rows};
 use troupe_benches::suite::machine::Machine;
 use troupe_benches::suite::peers::{self, Kind, Peer};
-use troupe_benches::suite::record::{Record, goals_table, outcome_table};
+use troupe_benches::suite::record::{Record, goals_table, messaging_table, outcome_table};
 use troupe_benches::suite::rounds::{self, Effort};
 use troupe_benches::suite::server::Place;
 use troupe_benches::suite::{callgrind, messaging};
@@ -28,24 +28,21 @@ const TIMED_ROUNDS: usize = 3;
 
 const HELP: &str = "\
 suite run [OPTION…] [SCENARIO…]   all scenarios of suite.toml, or these
-suite callgrind [OPTION…]         counts instructions and compares them with the budget
 suite list                        the scenarios
 
   --quick            fewer rounds and requests, the quick scenarios only (run)
-  --record           lowers the budget to what was counted (callgrind)
   --postgres URL     a superuser's address; without it PostgreSQL is left out
   --peer NAME        only these peers; may be repeated; `--peer none` for none
   --directory PATH   where the fixture and logs lie (a folder in the temporary directory)
-  --results PATH     where results are written (benches/results)
+  --results PATH     where results are written (benches/results; nowhere when scenarios are named)
 
-It ends with 1 when a goal is missed or the budget is exceeded.
+It ends with 1 when a goal is missed.
 ";
 
 #[derive(Default)]
 struct Options {
     words: Vec<String>,
     quick: bool,
-    record: bool,
     postgres: Option<String>,
     peers: Vec<String>,
     directory: Option<PathBuf>,
@@ -70,7 +67,6 @@ fn options() -> anyhow::Result<Options> {
         let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
         match argument.as_str() {
             "--quick" => options.quick = true,
-            "--record" => options.record = true,
             "--postgres" => options.postgres = Some(value()?),
             "--peer" => options.peers.push(value()?),
             "--directory" => options.directory = Some(value()?.into()),
@@ -87,7 +83,6 @@ fn dispatch(options: &Options) -> anyhow::Result<bool> {
     let words: Vec<&str> = options.words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["run", scenarios @ ..] => run(&catalog, options, scenarios),
-        ["callgrind"] => count(&catalog, options),
         ["list"] => {
             for Scenario { name, what, .. } in &catalog.scenario {
                 println!("{name:<18} {what}");
@@ -109,12 +104,15 @@ fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<b
         if names.is_empty() { quick || !options.quick } else { names.contains(&name) }
     };
     let peers = peers(options)?;
-    let place = place(options)?;
+    let directory = options.directory.clone();
+    let place = Place::make(directory.unwrap_or_else(Place::usual), options.postgres.clone())?;
     pin()?;
     let mut machine = Machine::here(place.postgres.as_deref());
     machine.versions.extend(peers.iter().map(|peer| (peer.name.clone(), peer.version.clone())));
-    let mut record = Record::new(machine, effort);
+    let mut record = Record::new(machine, effort, options.quick);
     let http = that_do(Kind::Http, &peers);
+    let takes_part =
+        |scenario: &str, peer: &Peer| !options.quick || catalog.compares(scenario, &peer.name);
     if record.machine.versions.get("postgres fsync").is_some_and(|fsync| fsync == "off") {
         println!("PostgreSQL runs without fsync: its writes are cheaper than an operator's");
     }
@@ -135,28 +133,37 @@ fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<b
         }
         let cached = record.findings.scenarios.get("cached");
         let peaks = cached.map(rounds::peaks).unwrap_or_default();
+        let mut http = http.clone();
+        http.retain(|peer| wanted(&scenario.name, true) && takes_part(&scenario.name, peer));
         let outcome = rounds::measure(catalog, scenario, &http, &place, effort, &peaks)?;
         println!("{}", outcome_table(&outcome));
         record.findings.scenarios.insert(scenario.name.clone(), outcome);
     }
     if wanted("messaging", true) {
         println!("\nmessaging [{:.0} s]", began.elapsed().as_secs_f64());
+        let kits = that_do(Kind::Messaging, &peers);
         record.findings.messaging =
-            messaging::measure(&catalog.messaging, &that_do(Kind::Messaging, &peers), effort)?;
+            messaging::measure(&catalog.messaging, &kits, takes_part, effort)?;
+        println!("{}", messaging_table(&record.findings));
     }
     if wanted("callgrind", true) {
         println!("\ncallgrind [{:.0} s]", began.elapsed().as_secs_f64());
-        match callgrind::count(catalog, &place) {
+        match callgrind::count(catalog, &place, &counted(catalog)) {
             Ok(counted) => record.findings.instructions = counted,
             Err(error) => println!("left out: {error:#}"),
         }
     }
-    if names.is_empty() && !options.quick {
-        sweep(catalog, &place, &mut record)?;
+    if names.is_empty() {
+        sweep(catalog, &place, &mut record, effort)?;
     }
-    let goals = rows(&catalog.goal, &record.findings);
-    let results = options.results.clone().unwrap_or_else(|| folder().join("results"));
-    record.write(&results, catalog, &goals)?;
+    let mut goals = rows(catalog, &record.findings, options.quick);
+    if names.is_empty() || options.results.is_some() {
+        let results = options.results.clone().unwrap_or_else(|| folder().join("results"));
+        record.write(&results, catalog, &goals)?;
+    }
+    if !names.is_empty() {
+        goals.retain(|row| row.verdict != Verdict::LeftOut);
+    }
     println!("\n{}\n{:.0} s", goals_table(&goals), began.elapsed().as_secs_f64());
     Ok(goals.iter().all(|row| row.verdict != Verdict::Missed))
 }
@@ -166,13 +173,18 @@ fn is_paced(scenario: &Scenario) -> bool {
 }
 
 /// Latency at several shares of the peak of `tight`, for the plot.
-fn sweep(catalog: &Catalog, place: &Place, record: &mut Record) -> anyhow::Result<()> {
-    let cached = catalog.scenario("cached").context("suite.toml has no scenario `cached`")?;
+fn sweep(
+    catalog: &Catalog,
+    place: &Place,
+    record: &mut Record,
+    effort: Effort,
+) -> anyhow::Result<()> {
+    let open = catalog.scenario("open-25").context("suite.toml has no scenario `open-25`")?;
     let Some(outcome) = record.findings.scenarios.get("cached") else { return Ok(()) };
     let peaks = rounds::peaks(outcome);
-    let effort = Effort { rounds: 1, ..FULL };
+    let effort = Effort { rounds: 1, open_seconds: effort.open_seconds.div_ceil(2), ..effort };
     for percent in [10, 25, 50, 70, 85, 95] {
-        let mut scenario = cached.clone();
+        let mut scenario = open.clone();
         let share = f64::from(percent) / 100.0;
         scenario.pace = Pace::OfTight(share);
         println!("\nlatency at {percent} % of the peak of tight");
@@ -188,23 +200,9 @@ fn sweep(catalog: &Catalog, place: &Place, record: &mut Record) -> anyhow::Resul
     Ok(())
 }
 
-fn count(catalog: &Catalog, options: &Options) -> anyhow::Result<bool> {
-    let place = place(options)?;
-    let counted = callgrind::count(catalog, &place)?;
-    if options.record {
-        callgrind::record(&counted)?;
-    }
-    let mut well = true;
-    for said in callgrind::judge(&counted, &callgrind::budget()?) {
-        match said {
-            Ok(line) => println!("{line}"),
-            Err(line) => {
-                well = false;
-                println!("{line}");
-            }
-        }
-    }
-    Ok(well)
+/// Whose instructions are counted when nobody says.
+fn counted(catalog: &Catalog) -> Vec<&str> {
+    catalog.callgrind.contenders.iter().map(String::as_str).collect()
 }
 
 /// The generator, which is this process, on the second core; servers get the first.
@@ -214,18 +212,6 @@ fn pin() -> anyhow::Result<()> {
     let mut cores = CpuSet::new();
     cores.set(1);
     Ok(sched_setaffinity(None, &cores)?)
-}
-
-/// Makes the fixture; tokens are good for a day, so it is made anew each time.
-fn place(options: &Options) -> anyhow::Result<Place> {
-    let directory = options.directory.clone();
-    let directory = directory.unwrap_or_else(|| std::env::temp_dir().join("troupe-suite"));
-    std::fs::create_dir_all(&directory)?;
-    let contender = std::env::current_exe()?.with_file_name("contender");
-    let made = Command::new(&contender).arg("fixture").arg(&directory).status();
-    let made = made.with_context(|| contender.display().to_string())?;
-    ensure!(made.success(), "the fixture was not made: {made}");
-    Ok(Place { directory, postgres: options.postgres.clone() })
 }
 
 /// Builds the peers whose toolchain is here.

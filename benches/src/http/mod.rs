@@ -3,12 +3,19 @@
 //! What is compared is how the work is put together. Everything else is shared: the token check, the
 //! clock, the ids, the header fields, the JSON of an item and the statements of the database.
 
+#[cfg(feature = "comparison")]
 pub mod bare;
+#[cfg(feature = "comparison")]
 pub mod checks;
+#[cfg(feature = "comparison")]
 pub mod items;
+#[cfg(feature = "comparison")]
 pub mod plain;
+#[cfg(feature = "comparison")]
 pub mod rows;
+#[cfg(feature = "comparison")]
 pub mod schema;
+#[cfg(feature = "comparison")]
 pub mod tight;
 pub mod troupe;
 

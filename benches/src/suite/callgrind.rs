@@ -26,14 +26,18 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When valgrind is not there or a contender does not serve under it.
-pub fn count(catalog: &Catalog, place: &Place) -> anyhow::Result<BTreeMap<String, f64>> {
+pub fn count(
+    catalog: &Catalog,
+    place: &Place,
+    contenders: &[&str],
+) -> anyhow::Result<BTreeMap<String, f64>> {
     let [short, long] = catalog.callgrind.requests;
     ensure!(short < long, "callgrind.requests: the short run is first");
     let mut all = BTreeMap::new();
-    for name in &catalog.callgrind.contenders {
+    for name in contenders {
         let fewer = run(catalog, name, place, short)?;
         let more = run(catalog, name, place, long)?;
-        all.insert(name.clone(), (more - fewer) as f64 / (long - short) as f64);
+        all.insert((*name).to_owned(), (more - fewer) as f64 / (long - short) as f64);
     }
     Ok(all)
 }
@@ -42,7 +46,8 @@ pub fn count(catalog: &Catalog, place: &Place) -> anyhow::Result<BTreeMap<String
 fn run(catalog: &Catalog, name: &str, place: &Place, requests: u64) -> anyhow::Result<u64> {
     let settings = &catalog.callgrind;
     let scenario = catalog.scenario(&settings.scenario).context("callgrind.scenario")?;
-    let mut contender = catalog.contender(name).context("callgrind.contenders")?.clone();
+    let mut contender =
+        catalog.contender(name).with_context(|| format!("no contender `{name}`"))?.clone();
     // So slow a server would time every message.
     contender.arguments.extend(["--timed-in-full-max".to_owned(), "0".to_owned()]);
     let log = place.directory.join("callgrind.log");

@@ -53,7 +53,7 @@ pub struct Scenario {
     pub quick: bool,
     /// Who takes part.
     pub contenders: Vec<String>,
-    /// Whether the HTTP peers take part too.
+    /// Whether the HTTP peers take part too; with `--quick` only those that a goal names.
     #[serde(default)]
     pub peers: bool,
     /// Answers in a round; `--quick` asks a third of them.
@@ -73,7 +73,7 @@ pub struct Scenario {
     pub database: Database,
     /// Requests that a subject has in a minute; without it there is no bound to reach.
     pub quota: Option<u32>,
-    /// A signal to the server in the middle of each round, for example `USR1`: it kills a shard.
+    /// A signal to the server in each round, for example `USR1`: it kills an actor.
     pub signal: Option<String>,
     /// The values of which each round uses the next lines, not the first again.
     pub advance: Option<String>,
@@ -152,6 +152,16 @@ pub struct Goal {
     pub at_least: Option<f64>,
     /// The most.
     pub at_most: Option<f64>,
+}
+
+impl Goal {
+    /// Against whom.
+    ///
+    /// # Errors
+    /// When the figure stands for itself.
+    pub fn base(&self) -> Result<&str, &'static str> {
+        self.base.as_deref().ok_or("no base")
+    }
 }
 
 /// What is compared.
@@ -245,6 +255,12 @@ impl Catalog {
     #[must_use]
     pub fn scenario(&self, name: &str) -> Option<&Scenario> {
         self.scenario.iter().find(|scenario| scenario.name == name)
+    }
+
+    /// Whether a goal of this scenario compares with this name.
+    #[must_use]
+    pub fn compares(&self, scenario: &str, base: &str) -> bool {
+        self.goal.iter().any(|goal| goal.scenario == scenario && goal.base() == Ok(base))
     }
 
     /// A contender by its name.

@@ -113,7 +113,7 @@ pub fn lines(title: &str, x: &Axis, y: &Axis, lines: &[Line]) -> String {
     svg
 }
 
-/// Horizontal bars from zero; a dashed line marks 1, where both are equal.
+/// Horizontal bars from zero, ours in another colour; a dashed line marks 1, where both are equal.
 #[must_use]
 pub fn bars(title: &str, axis: &str, bars: &[Bar]) -> String {
     let left = 190.0;
@@ -131,11 +131,12 @@ pub fn bars(title: &str, axis: &str, bars: &[Bar]) -> String {
         let top = TOP + index as f64 * BAR;
         let middle = top + BAR / 2.0;
         let (low, high) = (to_x(bar.interval.0), to_x(bar.interval.1));
+        let colour = COLOURS[usize::from(!bar.name.starts_with("troupe"))];
         text(&mut svg, (left - 10.0, middle + 4.0), "end", &bar.name);
         put(
             &mut svg,
             &format!(
-                r##"<rect x="{left}" y="{:.1}" width="{:.1}" height="{}" fill="#0072b2" fill-opacity="0.75"/>"##,
+                r#"<rect x="{left}" y="{:.1}" width="{:.1}" height="{}" fill="{colour}" fill-opacity="0.75"/>"#,
                 top + 4.0,
                 to_x(bar.median) - left,
                 BAR - 8.0
@@ -148,15 +149,18 @@ pub fn bars(title: &str, axis: &str, bars: &[Bar]) -> String {
                 middle - 4.0
             ),
         );
-        text(&mut svg, (high + 8.0, middle + 4.0), "start", &format!("{:.2}×", bar.median));
     }
     let one = to_x(1.0);
     put(
         &mut svg,
         &format!(
-            r##"<line x1="{one:.1}" y1="{TOP}" x2="{one:.1}" y2="{bottom}" stroke="#d55e00" stroke-width="1.5" stroke-dasharray="5 4"/>"##
+            r##"<line x1="{one:.1}" y1="{TOP}" x2="{one:.1}" y2="{bottom}" stroke="#222" stroke-width="1.5" stroke-dasharray="5 4"/>"##
         ),
     );
+    for (index, bar) in bars.iter().enumerate() {
+        let at = (to_x(bar.interval.1) + 8.0, TOP + (index as f64 + 0.5) * BAR + 4.0);
+        text(&mut svg, at, "start", &format!("{:.2}×", bar.median));
+    }
     text(&mut svg, (f64::midpoint(left, right), bottom + 44.0), "middle", axis);
     svg.push_str("</svg>\n");
     svg
@@ -201,7 +205,13 @@ impl Range {
             }
             Scale::Logarithmic => {
                 let (low, high) = (self.low as i32, self.high as i32);
-                (low..=high).map(|power| 10f64.powi(power)).map(|at| (at, label(at))).collect()
+                // Few powers of ten leave room for steps between them.
+                let steps: &[f64] = if high - low > 3 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+                (low..=high)
+                    .flat_map(|power| steps.iter().map(move |step| step * 10f64.powi(power)))
+                    .filter(|at| at.log10() <= self.high + 1e-9)
+                    .map(|at| (at, label(at)))
+                    .collect()
             }
             Scale::Percentile => {
                 let nines = [0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999];
@@ -256,7 +266,12 @@ fn open(title: &str, height: f64) -> String {
 
 fn text(svg: &mut String, (x, y): (f64, f64), anchor: &str, content: &str) {
     let content = escape(content);
-    put(svg, &format!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{content}</text>"#));
+    // The white edge keeps it readable over lines.
+    let edge = r##"stroke="#fff" stroke-width="3" paint-order="stroke""##;
+    put(
+        svg,
+        &format!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" {edge}>{content}</text>"#),
+    );
 }
 
 fn rule(svg: &mut String, from: (f64, f64), to: (f64, f64)) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::catalog::{Goal, Measure};
+use super::catalog::{Catalog, Goal, Measure};
 use super::messaging::Costs;
 use super::rounds::{Outcome, Turn, peaks};
 use crate::statistics::{Ratio, median, ratio};
@@ -27,8 +27,10 @@ pub enum Verdict {
     Open,
     /// The whole interval misses it.
     Missed,
-    /// It was not measured, or what was measured cannot be used.
-    Unknown,
+    /// What was measured cannot be used.
+    Unusable,
+    /// Its scenario was left out.
+    LeftOut,
 }
 
 /// A row of the table.
@@ -52,15 +54,22 @@ impl Verdict {
             Self::Met => "met",
             Self::Open => "open",
             Self::Missed => "MISSED",
-            Self::Unknown => "not measured",
+            Self::Unusable | Self::LeftOut => "not measured",
         }
     }
 }
 
 /// A row for each goal.
 #[must_use]
-pub fn rows(goals: &[Goal], findings: &Findings) -> Vec<Row> {
-    goals.iter().map(|goal| row(goal, findings)).collect()
+pub fn rows(catalog: &Catalog, findings: &Findings, quick: bool) -> Vec<Row> {
+    let mut rows: Vec<Row> = catalog.goal.iter().map(|goal| row(goal, findings)).collect();
+    for (row, goal) in rows.iter_mut().zip(&catalog.goal) {
+        let only_in_full = catalog.scenario(&goal.scenario).is_some_and(|scenario| !scenario.quick);
+        if quick && only_in_full && row.verdict == Verdict::LeftOut {
+            row.measured = "not measured in quick".to_owned();
+        }
+    }
+    rows
 }
 
 fn row(goal: &Goal, findings: &Findings) -> Row {
@@ -80,7 +89,8 @@ fn row(goal: &Goal, findings: &Findings) -> Row {
             format!("{:.2}{unit} [{:.2}–{:.2}]", figure.median, figure.low, figure.high),
             judge(goal, figure),
         ),
-        Err(why) => (why, Verdict::Unknown),
+        Err(Lack::LeftOut) => ("left out".to_owned(), Verdict::LeftOut),
+        Err(Lack::Unusable(why)) => (why, Verdict::Unusable),
     };
     let goal_text = format!("{bound}{unit}");
     Row { name: goal.name.clone(), goal: goal_text, measured, verdict }
@@ -100,47 +110,55 @@ fn judge(goal: &Goal, figure: Ratio) -> Verdict {
     }
 }
 
-fn figure(goal: &Goal, findings: &Findings) -> Result<Ratio, String> {
-    let base = goal.base.as_deref();
+/// Why there is no figure.
+enum Lack {
+    LeftOut,
+    Unusable(String),
+}
+
+impl From<&str> for Lack {
+    fn from(why: &str) -> Self {
+        Self::Unusable(why.to_owned())
+    }
+}
+
+fn figure(goal: &Goal, findings: &Findings) -> Result<Ratio, Lack> {
+    let lacking = |name: &str, why: &str| Lack::Unusable(format!("{name}: {why}"));
     match goal.measure {
         Measure::Instructions => {
-            let of = |name: &str| {
-                findings
-                    .instructions
-                    .get(name)
-                    .copied()
-                    .ok_or_else(|| format!("{name}: not counted"))
-            };
-            let value = of(&goal.contender)? / of(base.ok_or("no base")?)?;
+            let counts = &findings.instructions;
+            if counts.is_empty() {
+                return Err(Lack::LeftOut);
+            }
+            let of = |name: &str| counts.get(name).ok_or_else(|| lacking(name, "not counted"));
+            let value = of(&goal.contender)? / of(goal.base()?)?;
             return Ok(Ratio { median: value, low: value, high: value });
         }
         Measure::Messaging => {
-            let costs = findings.messaging.get(&goal.scenario).ok_or("not run")?;
-            let of = |name: &str| costs.0.get(name).ok_or_else(|| format!("{name}: not run"));
-            return Ok(ratio(of(base.ok_or("no base")?)?, of(&goal.contender)?));
+            let costs = findings.messaging.get(&goal.scenario).ok_or(Lack::LeftOut)?;
+            let of = |name: &str| costs.0.get(name).ok_or_else(|| lacking(name, "not run"));
+            return Ok(ratio(of(goal.base()?)?, of(&goal.contender)?));
         }
         _ => {}
     }
-    let outcome = findings.scenarios.get(&goal.scenario).ok_or("not run")?;
-    for name in [Some(goal.contender.as_str()), base].into_iter().flatten() {
+    let outcome = findings.scenarios.get(&goal.scenario).ok_or(Lack::LeftOut)?;
+    for name in [Some(&goal.contender), goal.base.as_ref()].into_iter().flatten() {
         if let Some(why) = outcome.skipped.get(name) {
-            return Err(format!("{name}: {why}"));
+            return Err(lacking(name, why));
         }
         if let Some(fault) = outcome.fault(name) {
-            return Err(format!("{name}: {fault}"));
+            return Err(lacking(name, fault));
         }
         if !outcome.turns.contains_key(name) {
-            return Err(format!("{name}: took no part"));
+            return Err(lacking(name, "not run"));
         }
     }
     compare(goal, outcome, findings)
 }
 
-fn compare(goal: &Goal, outcome: &Outcome, findings: &Findings) -> Result<Ratio, String> {
+fn compare(goal: &Goal, outcome: &Outcome, findings: &Findings) -> Result<Ratio, Lack> {
     let ours = |figure: fn(&Turn) -> f64| outcome.series(&goal.contender, figure);
-    let base =
-        |figure: fn(&Turn) -> f64| goal.base.as_deref().map(|name| outcome.series(name, figure));
-    let against = |figure: fn(&Turn) -> f64| base(figure).ok_or("no base");
+    let against = |figure: fn(&Turn) -> f64| goal.base().map(|name| outcome.series(name, figure));
     Ok(match goal.measure {
         Measure::Cpu => ratio(&against(|turn| turn.cpu_us)?, &ours(|turn| turn.cpu_us)),
         Measure::Rate => ratio(&ours(|turn| turn.rate), &against(|turn| turn.rate)?),
@@ -159,7 +177,7 @@ fn compare(goal: &Goal, outcome: &Outcome, findings: &Findings) -> Result<Ratio,
         Measure::P99 => alone(&ours(|turn| turn.latency.p99_us / 1000.0)),
         Measure::Growth => alone(&ours(|turn| turn.growth_mib)),
         Measure::Failed => alone(&ours(|turn| turn.failed[0] as f64)),
-        Measure::Instructions | Measure::Messaging => return Err("has no rounds".to_owned()),
+        Measure::Instructions | Measure::Messaging => return Err("has no rounds".into()),
     })
 }
 
@@ -198,6 +216,21 @@ mod tests {
         assert_eq!(verdict(1.5), Verdict::Met);
         assert_eq!(verdict(2.1), Verdict::Open);
         assert_eq!(verdict(3.0), Verdict::Missed);
-        assert_eq!(row(&goal(1.0), &Findings::default()).verdict, Verdict::Unknown);
+        assert_eq!(row(&goal(1.0), &Findings::default()).verdict, Verdict::LeftOut);
+    }
+
+    #[test]
+    fn what_only_a_full_run_measures_is_told_in_a_quick_one() {
+        let catalog = Catalog::load().expect("suite.toml");
+        let measured = |quick| -> Vec<String> {
+            let rows = rows(&catalog, &Findings::default(), quick);
+            rows.into_iter().map(|row| row.measured).collect()
+        };
+        let only_in_full = catalog
+            .goal
+            .iter()
+            .any(|goal| catalog.scenario(&goal.scenario).is_some_and(|scenario| !scenario.quick));
+        assert_eq!(measured(true).contains(&"not measured in quick".to_owned()), only_in_full);
+        assert!(measured(false).iter().all(|text| text == "left out"));
     }
 }

@@ -13,6 +13,9 @@ use crate::contenders::Contender;
 use crate::statistics::Draws;
 use crate::{Scenario, cpu_time};
 
+/// Callers, and senders, have equal shares of the operations.
+const CALLERS: u64 = 64;
+
 /// CPU nanoseconds of an operation, by kit and round.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Costs(pub BTreeMap<String, Vec<f64>>);
@@ -38,13 +41,14 @@ fn known_as(scenario: Scenario) -> &'static str {
     }
 }
 
-/// Measures every scenario of the catalog, kits in turns.
+/// Measures every scenario of the catalog, kits in turns; `takes_part` tells by scenario and peer.
 ///
 /// # Errors
 /// When a program breaks off. A kit that skips a scenario has no figure there.
 pub fn measure(
     messaging: &Messaging,
     peers: &[Peer],
+    takes_part: impl Fn(&str, &Peer) -> bool,
     effort: Effort,
 ) -> anyhow::Result<BTreeMap<String, Costs>> {
     let mut all = BTreeMap::new();
@@ -52,11 +56,11 @@ pub fn measure(
     for scenario in Scenario::ALL {
         let name = known_as(scenario);
         let Some(operations) = messaging.operations.get(name) else { continue };
-        let operations = (operations / effort.divisor).max(1);
+        let operations = (operations / effort.divisor / CALLERS).max(1) * CALLERS;
         let mut costs = Costs::default();
         let ours = Contender::ALL.into_iter().filter(|contender| contender.takes_part(scenario));
         let mut kits: Vec<Kit> = ours.map(Kit::Ours).collect();
-        kits.extend(peers.iter().map(Kit::Peer));
+        kits.extend(peers.iter().filter(|peer| takes_part(name, peer)).map(Kit::Peer));
         for round in 0..=effort.rounds {
             draws.shuffle(&mut kits);
             for kit in &kits {
@@ -103,13 +107,14 @@ fn ask(peer: &Peer, scenario: &str, operations: u64) -> anyhow::Result<Option<f6
         .arg(&program)
         .args([scenario, &operations.to_string()])
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
         .output()
         .with_context(|| program.display().to_string())?;
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().last().unwrap_or_default();
     if !output.status.success() {
-        bail!("{} {scenario}: {}", peer.name, output.status);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().last().unwrap_or_default();
+        bail!("{} {scenario}: {}, {last}", peer.name, output.status);
     }
     let said: Said = serde_json::from_str(line)
         .with_context(|| format!("{} {scenario}: `{line}`", peer.name))?;

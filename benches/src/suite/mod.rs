@@ -7,12 +7,20 @@
 
 pub mod callgrind;
 pub mod catalog;
+#[cfg(feature = "comparison")]
 pub mod chart;
+#[cfg(feature = "comparison")]
 pub mod goals;
+#[cfg(feature = "comparison")]
 pub mod machine;
+#[cfg(feature = "comparison")]
 pub mod messaging;
 pub mod peers;
+#[cfg(feature = "comparison")]
+pub mod plots;
+#[cfg(feature = "comparison")]
 pub mod record;
+#[cfg(feature = "comparison")]
 pub mod rounds;
 pub mod server;
 pub mod usage;

@@ -9,17 +9,21 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use super::catalog::Catalog;
-use super::chart::{Axis, Bar, Line, Scale, bars, lines};
 use super::goals::{Findings, Row};
 use super::machine::Machine;
+use super::plots::{self, Plot};
 use super::rounds::{Effort, Outcome, Turn};
-use crate::statistics::{median, ratio};
+use crate::statistics::{Ratio, median, ratio};
+
+const OURS: &str = "troupe";
 
 /// A whole run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
     /// On what.
     pub machine: Machine,
+    /// Whether it was a quick run.
+    pub quick: bool,
     /// Rounds that counted.
     pub rounds: usize,
     /// Seed of the order and of the generator.
@@ -33,9 +37,10 @@ pub struct Record {
 impl Record {
     /// A record without findings.
     #[must_use]
-    pub fn new(machine: Machine, effort: Effort) -> Self {
+    pub fn new(machine: Machine, effort: Effort, quick: bool) -> Self {
         Self {
             machine,
+            quick,
             rounds: effort.rounds,
             seed: effort.seed,
             findings: Findings::default(),
@@ -52,71 +57,27 @@ impl Record {
         let commit = self.machine.commit.trim_end_matches('+');
         let name = format!("{}-{commit}.json", self.machine.date);
         put(folder, &name, &serde_json::to_string(self)?)?;
-        put(folder, "latest.md", &self.markdown(catalog, goals))?;
-        for (scenario, outcome) in &self.findings.scenarios {
-            for base in ["tight", "plain"] {
-                let all = ratios(outcome, base);
-                if all.len() > 1 {
-                    let title = format!("{scenario}: CPU for a request");
-                    let axis =
-                        format!("times as much work for a second of CPU as {base}, 95 % interval");
-                    put(folder, &format!("{scenario}-{base}.svg"), &bars(&title, &axis, &all))?;
-                }
-            }
-            let curves = curves(outcome);
-            if scenario.starts_with("open") && !curves.is_empty() {
-                let axis = |title: &str, scale| Axis { title: title.to_owned(), scale };
-                let x = axis("percentile of requests", Scale::Percentile);
-                let y = axis("latency from the intended time, µs", Scale::Logarithmic);
-                let title = format!("{scenario}: latency over percentiles");
-                put(
-                    folder,
-                    &format!("{scenario}-percentiles.svg"),
-                    &lines(&title, &x, &y, &curves),
-                )?;
-            }
-        }
-        self.plot_sweep(folder)
-    }
-
-    fn plot_sweep(&self, folder: &Path) -> anyhow::Result<()> {
-        if self.sweep.is_empty() {
-            return Ok(());
-        }
-        let x = Axis { title: "offered rate, requests/s".to_owned(), scale: Scale::Linear };
-        for (index, name) in [(1, "p50"), (2, "p99")] {
-            let y = Axis {
-                title: format!("{name} from the intended time, µs"),
-                scale: Scale::Logarithmic,
-            };
-            let all: Vec<Line> = self
-                .sweep
-                .iter()
-                .map(|(name, points)| Line {
-                    name: name.clone(),
-                    points: points.iter().map(|point| (point[0], point[index])).collect(),
-                })
-                .collect();
-            let title = format!("latency ({name}) against offered rate");
-            put(folder, &format!("rate-{name}.svg"), &lines(&title, &x, &y, &all))?;
-        }
-        Ok(())
+        let plots = plots::all(self, catalog);
+        put(folder, "latest.md", &self.markdown(catalog, goals, &plots))?;
+        plots.iter().try_for_each(|plot| put(folder, &plot.file, &plot.svg))
     }
 
     /// Goals against what was measured, then every figure with both baselines.
     #[must_use]
-    pub fn markdown(&self, catalog: &Catalog, goals: &[Row]) -> String {
+    pub fn markdown(&self, catalog: &Catalog, goals: &[Row], plots: &[Plot]) -> String {
         let Machine { cpu, cores, kernel, date, commit, versions } = &self.machine;
         let versions: Vec<String> =
             versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
         let mut text = format!(
             "# Measured on {date} at {commit}\n\n{cpu}, {cores} cores, Linux {kernel}; {}. \
-             {} rounds, seed {}.\n\n## Goals\n\n{}",
+             {}{} rounds, seed {}.\n\n## Goals\n\n{}",
             versions.join(", "),
+            if self.quick { "A quick run: " } else { "" },
             self.rounds,
             self.seed,
             goals_table(goals)
         );
+        show(&mut text, plots, "Goals");
         for scenario in &catalog.scenario {
             if let Some(outcome) = self.findings.scenarios.get(&scenario.name) {
                 add(&mut text, &format!("\n## {}\n\n{}\n", scenario.name, scenario.what));
@@ -129,10 +90,13 @@ impl Record {
                         outcome_table(outcome)
                     ),
                 );
+                show(&mut text, plots, &scenario.name);
             }
         }
         if !self.findings.messaging.is_empty() {
-            text.push_str("\n## Messages\n\nCPU nanoseconds of an operation.\n\n");
+            text.push_str(
+                "\n## Messages\n\nCPU nanoseconds of an operation, and how many times as much as troupe.\n\n",
+            );
             text.push_str(&messaging_table(&self.findings));
         }
         if !self.findings.instructions.is_empty() {
@@ -207,43 +171,43 @@ fn remark(outcome: &Outcome, name: &str) -> String {
     }
 }
 
-fn messaging_table(findings: &Findings) -> String {
-    let mut text = "| | kit | ns |\n|---|---|---|\n".to_owned();
-    for (scenario, costs) in &findings.messaging {
-        for (kit, rounds) in &costs.0 {
-            add(&mut text, &format!("| {scenario} | {kit} | {:.0} |", median(rounds)));
+/// A row for each kit, ours first, a column for each scenario.
+#[must_use]
+pub fn messaging_table(findings: &Findings) -> String {
+    let columns: Vec<&String> = findings.messaging.keys().collect();
+    let mut kits: Vec<&String> =
+        findings.messaging.values().flat_map(|costs| costs.0.keys()).collect();
+    kits.sort_by_key(|kit| (*kit != OURS, *kit));
+    kits.dedup();
+    let mut text = String::from("| |");
+    columns.iter().for_each(|name| text.push_str(&format!(" {name} |")));
+    add(&mut text, &format!("\n|---|{}", "---|".repeat(columns.len())));
+    for kit in kits {
+        text.push_str(&format!("| {kit} |"));
+        for costs in findings.messaging.values() {
+            text.push_str(&format!(" {} |", cell(&costs.0, kit)));
         }
+        text.push('\n');
     }
     text
 }
 
-fn ratios(outcome: &Outcome, base: &str) -> Vec<Bar> {
-    let cpu = |of: &str| outcome.series(of, |turn| turn.cpu_us);
-    if !outcome.turns.contains_key(base) {
-        return Vec::new();
+fn cell(costs: &BTreeMap<String, Vec<f64>>, kit: &str) -> String {
+    match (costs.get(kit), costs.get(OURS)) {
+        (None, _) => "–".to_owned(),
+        (Some(rounds), Some(ours)) if kit != OURS => {
+            let ratio = ratio(rounds, ours);
+            let Ratio { median: times, low, high } = ratio;
+            format!("{:.0}, {times:.2} [{low:.2}–{high:.2}]", median(rounds))
+        }
+        (Some(rounds), _) => format!("{:.0}", median(rounds)),
     }
-    let mut all: Vec<Bar> = outcome
-        .turns
-        .keys()
-        .map(|name| {
-            let ratio = ratio(&cpu(base), &cpu(name));
-            Bar { name: name.clone(), median: ratio.median, interval: (ratio.low, ratio.high) }
-        })
-        .collect();
-    all.sort_by(|a, b| b.median.total_cmp(&a.median));
-    all
 }
 
-fn curves(outcome: &Outcome) -> Vec<Line> {
-    outcome
-        .turns
-        .iter()
-        .filter_map(|(name, turns)| {
-            let points = turns.last()?.curve.iter();
-            let points = points.map(|point| (point.percentile, point.latency_us)).collect();
-            Some(Line { name: name.clone(), points })
-        })
-        .collect()
+fn show(text: &mut String, plots: &[Plot], heading: &str) {
+    for plot in plots.iter().filter(|plot| plot.under == heading) {
+        add(text, &format!("\n![{0}]({0})", plot.file));
+    }
 }
 
 fn add(text: &mut String, line: &str) {

@@ -18,6 +18,8 @@ use crate::statistics::{Draws, median};
 const TURN_MAX: Duration = Duration::from_secs(120);
 const OVERLOAD_SECONDS: u64 = 5;
 const OVERLOAD_BACKLOG: usize = 1000;
+/// What was paused handles its timers first.
+const COMES_TO: Duration = Duration::from_millis(300);
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// How much is measured.
@@ -98,6 +100,23 @@ struct Entrant {
     server: Server,
     /// How it is asked, when not as the scenario says.
     request: Option<Request>,
+    /// Whether it stands still between its turns: collectors and just-in-time compilers would work on
+    /// in those of others.
+    pauses: bool,
+}
+
+impl Entrant {
+    fn pause(&self) -> anyhow::Result<()> {
+        if self.pauses { self.server.signal("STOP") } else { Ok(()) }
+    }
+
+    fn resume(&self) -> anyhow::Result<()> {
+        if self.pauses {
+            self.server.signal("CONT")?;
+            thread::sleep(COMES_TO);
+        }
+        Ok(())
+    }
 }
 
 /// Starts who takes part, measures all rounds, and stops them.
@@ -117,6 +136,7 @@ pub fn measure(
     let (load, stolen, ticks) = usage::machine();
     let mut outcome = Outcome { load, ..Outcome::default() };
     let entrants = start(catalog, scenario, peers, place, &mut outcome);
+    entrants.iter().try_for_each(Entrant::pause)?;
     let mut draws = Draws(effort.seed);
     for round in 0..=effort.rounds {
         let mut order: Vec<usize> = (0..entrants.len()).collect();
@@ -124,8 +144,10 @@ pub fn measure(
         for index in order {
             let entrant = &entrants[index];
             let run = generator(scenario, entrant, place, effort, round, peaks)?;
+            entrant.resume()?;
             let turn = turn(scenario, &entrant.server, place, &run);
             let turn = turn.with_context(|| entrant.name.clone())?;
+            entrant.pause()?;
             // The first round warms caches, pools and just-in-time compilers.
             if round > 0 {
                 outcome.turns.entry(entrant.name.clone()).or_default().push(turn);
@@ -133,6 +155,7 @@ pub fn measure(
         }
     }
     for entrant in entrants {
+        entrant.resume()?;
         entrant.server.stop()?;
     }
     let (_, stolen_after, ticks_after) = usage::machine();
@@ -148,8 +171,14 @@ fn start(
     outcome: &mut Outcome,
 ) -> Vec<Entrant> {
     let mut entrants = Vec::new();
-    let mut keep = |name: &str, request, started: anyhow::Result<Server>| match started {
-        Ok(server) => entrants.push(Entrant { name: name.to_owned(), server, request }),
+    let mut keep = |name: &str, peer: Option<&Peer>, started: anyhow::Result<Server>| match started
+    {
+        Ok(server) => entrants.push(Entrant {
+            name: name.to_owned(),
+            server,
+            request: peer.and_then(|peer| peer.request.clone()),
+            pauses: peer.is_some(),
+        }),
         Err(error) => {
             outcome.skipped.insert(name.to_owned(), format!("{error:#}"));
         }
@@ -164,7 +193,7 @@ fn start(
             Some(_) if scenario.advance.is_some() => Err(anyhow!("has tokens of its own")),
             _ => Server::peer(peer, scenario, place),
         };
-        keep(&peer.name, peer.request.clone(), server);
+        keep(&peer.name, Some(peer), server);
     }
     entrants
 }
@@ -187,13 +216,15 @@ fn generator(
         request.put_into(&mut run);
     }
     run.seed = effort.seed + round as u64;
-    let requests = (scenario.requests_per_round / effort.divisor).max(1);
+    // Just-in-time compilers need the whole of the first round.
+    let divisor = if round == 0 && scenario.peers { 1 } else { effort.divisor };
+    let requests = (scenario.requests_per_round / divisor).max(1);
     for (key, values) in &mut run.values {
         if let Some(file) = &mut values.file {
             *file = place.directory.join(&*file);
         }
         if scenario.advance.as_ref() == Some(key) {
-            values.skip = round * usize::try_from(requests)?;
+            values.skip = round * usize::try_from(scenario.requests_per_round)?;
         }
     }
     let peak = |of: &str| peaks.get(of).copied().with_context(|| format!("no peak of {of}"));
@@ -235,14 +266,19 @@ fn turn(
             send_signal(pid, &name)
         })
     });
+    let lines = server.lines();
     let used = |pid: Option<u32>| pid.map_or(0, usage::cpu_ns);
     let resident = usage::resident_bytes(server.pid());
     let before = (usage::cpu_ns(server.pid()), used(postgres));
     let report = troupe_load::run(run, Remote::Refused)?;
     let after = (usage::cpu_ns(server.pid()), used(postgres));
     let grown = usage::resident_bytes(server.pid()) as f64 - resident as f64;
+    let mut fault = fault(scenario, &report);
     if let Some(signal) = signal {
         signal.join().map_err(|_| anyhow!("the thread of the signal panicked"))??;
+        if server.lines() == lines {
+            fault = Some("the signal killed nothing: the server logged no crash".to_owned());
+        }
     }
     let right = report.answers - report.unexpected;
     let good = report.latency_by_class.get("2xx").copied();
@@ -254,7 +290,7 @@ fn turn(
         latency: good.unwrap_or(report.latency),
         growth_mib: grown / MIB,
         failed: [report.unexpected + report.errors.total(), report.answers],
-        fault: fault(scenario, &report),
+        fault,
         generator_use: report.generator.use_ratio,
         curve: report.curve,
     })

@@ -6,6 +6,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,9 +30,31 @@ pub struct Place {
     pub postgres: Option<String>,
 }
 
+impl Place {
+    /// The usual folder.
+    #[must_use]
+    pub fn usual() -> PathBuf {
+        std::env::temp_dir().join("troupe-suite")
+    }
+
+    /// Makes the fixture; tokens are good for a day, so it is made anew each time.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn make(directory: PathBuf, postgres: Option<String>) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&directory)?;
+        let contender = std::env::current_exe()?.with_file_name("contender");
+        let made = Command::new(&contender).arg("fixture").arg(&directory).status();
+        let made = made.with_context(|| contender.display().to_string())?;
+        ensure!(made.success(), "the fixture was not made: {made}");
+        Ok(Self { directory, postgres })
+    }
+}
+
 /// A running server.
 pub struct Server {
     child: Child,
+    lines: Arc<AtomicU64>,
     /// Where it listens.
     pub address: SocketAddr,
 }
@@ -92,8 +116,10 @@ impl Server {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).process_group(0);
         let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
         let output = child.stdout.take();
-        let mut server = Self { child, address };
-        match output.map_or(Err(RecvTimeoutError::Disconnected), wait_until_ready) {
+        let lines = Arc::new(AtomicU64::new(0));
+        let mut server = Self { child, lines: lines.clone(), address };
+        let ready = output.map(|output| wait_until_ready(output, lines));
+        match ready.unwrap_or(Err(RecvTimeoutError::Disconnected)) {
             Ok(()) => Ok(server),
             Err(why) => {
                 let status = server.child.try_wait()?.map(|status| status.to_string());
@@ -108,6 +134,12 @@ impl Server {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Lines that it printed besides the one that says that it is ready; ours log there.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        self.lines.load(Ordering::Relaxed)
     }
 
     /// Sends a signal by its name without `SIG`.
@@ -154,8 +186,9 @@ pub fn send_signal(pid: u32, name: &str) -> anyhow::Result<()> {
         "TERM" => Signal::TERM,
         "KILL" => Signal::KILL,
         "USR1" => Signal::USR1,
-        "USR2" => Signal::USR2,
-        other => bail!("no signal `{other}`: TERM, KILL, USR1 or USR2"),
+        "STOP" => Signal::STOP,
+        "CONT" => Signal::CONT,
+        other => bail!("no signal `{other}`: TERM, KILL, USR1, STOP or CONT"),
     };
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("a process id")?;
     Ok(kill_process_group(pid, signal)?)
@@ -175,11 +208,13 @@ fn free_address() -> anyhow::Result<SocketAddr> {
 }
 
 /// Waits for the line and reads on, so that the pipe never fills.
-fn wait_until_ready(output: ChildStdout) -> Result<(), RecvTimeoutError> {
+fn wait_until_ready(output: ChildStdout, lines: Arc<AtomicU64>) -> Result<(), RecvTimeoutError> {
     let (sender, ready) = sync_channel(1);
     thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if line.starts_with("ready ") && sender.try_send(()).is_err() {
+            if !line.starts_with("ready ") {
+                lines.fetch_add(1, Ordering::Relaxed);
+            } else if sender.try_send(()).is_err() {
                 return;
             }
         }
@@ -203,7 +238,7 @@ fn database(name: &str, scenario: &Scenario, place: &Place) -> anyhow::Result<Op
                     _ => {}
                 }
             }
-            Ok(Some(format!("sqlite://{}", file.display())))
+            Ok(Some(format!("sqlite:{}", file.display())))
         }
         Database::Postgres => {
             let server = place.postgres.as_deref().context("no PostgreSQL: give --postgres URL")?;

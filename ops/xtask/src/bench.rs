@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: builds the benchmarks as they are measured and runs the suite.
+//! `cargo xtask bench` and `instructions`: builds the benchmarks as they are measured and runs the
+//! suite.
 
 use std::process::Command;
 
@@ -6,6 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::process::{self, cargo, variable};
 use crate::services::{Purpose, Started};
+use crate::tally::Tally;
 
 /// The variable by which everything finds PostgreSQL.
 const POSTGRES: &str = "TROUPE_TEST_POSTGRES";
@@ -38,7 +40,7 @@ impl Options {
 
 /// Builds and runs between starting and stopping the services. `Ok(false)`: a goal is missed.
 pub(crate) fn command(options: &Options) -> Result<bool> {
-    if !process::run(build())? {
+    if !process::run(build("bench", "suite", &[]))? {
         return Ok(false);
     }
     let started = Started::start(Purpose::Measurements)?;
@@ -51,7 +53,7 @@ pub(crate) fn command(options: &Options) -> Result<bool> {
         .find(|(name, _)| *name == POSTGRES)
         .map(|(_, url)| url.clone())
         .or_else(|| variable(POSTGRES));
-    let mut suite = suite();
+    let mut suite = run_bin("bench", "suite", &[]);
     suite.arg("run");
     if options.quick {
         suite.arg("--quick");
@@ -65,26 +67,42 @@ pub(crate) fn command(options: &Options) -> Result<bool> {
     result
 }
 
-fn build() -> Command {
+/// `cargo xtask instructions`: counts the instructions of a request through the platform and holds
+/// them against the budget; `Ok(false)` is above it.
+pub(crate) fn instructions(record: bool) -> Result<bool> {
+    let features = ["--no-default-features"];
+    let mut count = run_bin("gate", "instructions", &features);
+    if record {
+        count.arg("--record");
+    }
+    Ok(process::run(build("gate", "instructions", &features))? && process::run(count)?)
+}
+
+/// The same as a gate, where there is a valgrind.
+pub(crate) fn check_instructions(tally: &mut Tally) -> Result<()> {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.arg("--version");
+    if process::succeeds(valgrind) {
+        tally.check("instructions", instructions(false)?);
+    } else {
+        tally.skip("instructions of a request: no valgrind; `.ci/run` installs it");
+    }
+    Ok(())
+}
+
+/// Builds a program and the servers that it starts.
+fn build(profile: &str, program: &str, features: &[&str]) -> Command {
     let mut build = cargo();
-    build.args(["build", "--profile", "bench", "--package", PACKAGE, "--bins"]);
+    build.args(["build", "--profile", profile, "--package", PACKAGE]).args(features);
+    build.args(["--bin", "contender", "--bin", program]);
     build
 }
 
-fn suite() -> Command {
-    let mut suite = cargo();
-    suite.args([
-        "run",
-        "--quiet",
-        "--profile",
-        "bench",
-        "--package",
-        PACKAGE,
-        "--bin",
-        "suite",
-        "--",
-    ]);
-    suite
+fn run_bin(profile: &str, program: &str, features: &[&str]) -> Command {
+    let mut run = cargo();
+    run.args(["run", "--quiet", "--profile", profile, "--package", PACKAGE]).args(features);
+    run.args(["--bin", program, "--"]);
+    run
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use crate::bench;
 use crate::layers;
 use crate::process::{self, cargo, succeeds};
 use crate::tally::Tally;
@@ -19,6 +20,7 @@ pub(crate) fn command(workspace: &Workspace) -> Result<bool> {
     println!("\n$ cargo xtask layers");
     tally.check("layers", layers::command(workspace)?);
     check_dependencies(&mut tally)?;
+    bench::check_instructions(&mut tally)?;
     let options = Options { quick: false, services_required: true };
     tally.add(test::run(workspace, options)?);
     tally.print();

@@ -29,10 +29,14 @@ The commands of the repository.
   cargo xtask test [--quick]     start the backing services, run every test, run the service suites
                                  again with every message sent through its encoding, then the tour
                                  on both dialects; --quick leaves the tour out
-  cargo xtask ci                 what a change must pass: fmt, clippy, doc, layers, deny, machete, test
+  cargo xtask ci                 what a change must pass: fmt, clippy, doc, layers, deny, machete, the
+                                 budget of instructions, test
   cargo xtask bench [--quick] [SCENARIO...]
                                  measure the platform beside the plain alternatives and print goals
                                  against figures; --quick takes less than ten minutes
+  cargo xtask instructions [--record]
+                                 count the instructions of a request and hold them against the budget
+                                 in benches/results; --record lowers it
   cargo xtask layers             check the dependency rules and the shape of the tree (ARCHITECTURE.md)
   cargo xtask services COMMAND   up | down | status | logs: the backing services (PostgreSQL)
 
@@ -70,6 +74,8 @@ fn dispatch(arguments: &[&str]) -> Result<bool> {
             test::command(&Workspace::load()?, test::Options::parse(options)?)
         }
         ["bench", options @ ..] => bench::command(&bench::Options::parse(options)?),
+        ["instructions"] => bench::instructions(false),
+        ["instructions", "--record"] => bench::instructions(true),
         ["ci"] => ci::command(&Workspace::load()?),
         other => bail!("no command `{}`: see `cargo xtask help`", other.join(" ")),
     }

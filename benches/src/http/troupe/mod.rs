@@ -7,6 +7,7 @@
 
 mod module;
 mod ports;
+#[cfg(feature = "comparison")]
 mod rows;
 
 use std::sync::Arc;
@@ -15,7 +16,6 @@ use std::time::Duration;
 use anyhow::anyhow;
 use tokio::task::JoinSet;
 use troupe_actors::{Scope, Supervisor, System, SystemConfig, TapId, TapLimits, TapSelector};
-use troupe_database::{DatabaseConfig, DatabaseModule, Db};
 use troupe_edge::{Edge, EdgeConfig, EdgeParts, RateConfig, TokenCacheConfig};
 use troupe_kernel::clock::{SharedClock, SystemClock};
 use troupe_kernel::lifecycle::{Assembly, Modules};
@@ -24,7 +24,6 @@ use troupe_telemetry::{LogLevel, Phase, Telemetry, TelemetryConfig};
 
 use self::module::ItemsModule;
 use self::ports::{Keys, Roles};
-use self::rows::RowsModule;
 use super::{Start, TOKEN_TTL, TOKENS_MAX, WINDOW, say_ready, terminated};
 use crate::fixture::Fixture;
 
@@ -50,13 +49,15 @@ pub async fn serve(start: Start) -> anyhow::Result<()> {
         ..SystemConfig::default()
     });
     let mut around = Surroundings::new(system.clone(), clock.clone());
-    let mut modules: Vec<Box<dyn Module>> =
-        vec![Box::new(ItemsModule::new(items, start.documents))];
+    let mut modules: Vec<Box<dyn Module>> = Vec::new();
+    #[cfg(feature = "comparison")]
     if let Some(url) = &start.database {
+        use troupe_database::{DatabaseConfig, DatabaseModule, Db};
         let db = Db::open_with(&DatabaseConfig::with_url(url), clock.clone()).await?;
         modules.push(Box::new(DatabaseModule::new(db)));
-        modules.push(Box::new(RowsModule));
+        modules.push(Box::new(rows::RowsModule));
     }
+    modules.push(Box::new(ItemsModule::new(items, start.documents)));
     let modules = Modules::validate(modules).map_err(all)?;
     let mut loaded = modules.initialise(&mut around).map_err(all)?;
     let Assembly { catalog, routes, children, .. } = loaded.take_assembly();

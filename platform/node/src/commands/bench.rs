@@ -9,6 +9,8 @@ use crate::failure::{Exit, Stop};
 use crate::print;
 
 const WARM_UP: Duration = Duration::from_secs(1);
+const LIMITS: &str = ": the node limits each address and each account; to measure it start it with \
+                      --set edge.address_limit.quota=0 --set edge.principal_limit.quota=0";
 
 pub fn run(arguments: &BenchArgs) -> Result<(), Stop> {
     let scenario = scenario(arguments)?;
@@ -28,11 +30,22 @@ fn judge(report: &Report) -> Result<(), Stop> {
     if let Some(reason) = &report.void {
         return Err(Stop::new(Exit::Failed, format!("the figures are void: {reason}")));
     }
-    if report.statuses.get(&401) == Some(&report.answers) {
-        let advice = "every answer was 401: log in and set TROUPE_TOKEN";
-        return Err(Stop::new(Exit::Remote, advice));
+    if report.unexpected == 0 {
+        return Ok(());
     }
-    Ok(())
+    let some = |status: u16| report.statuses.contains_key(&status);
+    let (exit, advice) = if some(401) {
+        (Exit::Remote, ": log in and set TROUPE_TOKEN")
+    } else if some(429) {
+        (Exit::Failed, LIMITS)
+    } else {
+        (Exit::Failed, "")
+    };
+    let Report { unexpected, answers, .. } = report;
+    Err(Stop::new(
+        exit,
+        format!("{unexpected} of {answers} answers were refusals or failures{advice}"),
+    ))
 }
 
 fn scenario(arguments: &BenchArgs) -> Result<Scenario, Stop> {
@@ -57,7 +70,8 @@ fn from_flags(arguments: &BenchArgs) -> Result<Scenario, Stop> {
     scenario.connections = arguments.connections;
     scenario.warm_up = WARM_UP;
     scenario.duration = arguments.duration;
-    scenario.requests.push(Template::get(&arguments.path));
+    let expect = (200..400).collect();
+    scenario.requests.push(Template { expect, ..Template::get(&arguments.path) });
     if let Some(rate_per_second) = arguments.rate {
         scenario.mode = Mode::Open { rate_per_second };
     }
