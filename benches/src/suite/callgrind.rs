@@ -130,7 +130,7 @@ pub fn record(counted: &BTreeMap<String, f64>) -> anyhow::Result<()> {
         *most = most.min(*count).round();
     }
     let text = format!(
-        "# User instructions of a request (`suite callgrind`); may only go down.\n{}",
+        "# User instructions of a request (`cargo xtask instructions`); may only go down.\n{}",
         toml::to_string(&budget)?
     );
     fs::create_dir_all(catalog::folder().join("results"))?;
