@@ -69,7 +69,7 @@ table! {
 
 /// A row of the table.
 #[derive(Debug, Clone, Queryable, Insertable)]
-#[diesel(table_name = bench_item)]
+#[diesel(table_name = bench_item, treat_none_as_default_value = false)]
 pub struct ItemRow {
     /// Its id.
     pub id: DbUuid,

@@ -142,7 +142,6 @@ async fn an_id_of_another_tenant_is_not_found() {
             .read(async move |conn: &mut DbConn| {
                 Ok((
                     posts::find(conn, tenant(2), id.into()).await?,
-                    posts::lock(conn, tenant(2), id.into()).await,
                     revisions::find(conn, tenant(2), id.into(), 1).await?,
                     comments::find(conn, tenant(2), id.into()).await?,
                     media::find(conn, tenant(2), id.into()).await?,
@@ -150,8 +149,13 @@ async fn an_id_of_another_tenant_is_not_found() {
             })
             .await
             .expect("read");
-        assert!(found.0.is_none() && found.2.is_none() && found.3.is_none() && found.4.is_none());
-        assert!(matches!(found.1, Ok(None)));
+        assert!(found.0.is_none() && found.1.is_none() && found.2.is_none() && found.3.is_none());
+        let locked = db
+            .transaction(&scope(), async move |uow: &mut UnitOfWork| {
+                Ok(posts::lock(uow.conn(), tenant(2), id.into()).await?)
+            })
+            .await;
+        assert!(matches!(locked, Ok(None)));
     })
     .await;
 }

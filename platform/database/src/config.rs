@@ -16,7 +16,7 @@ pub struct DatabaseConfig {
     pub url: Secret,
     /// A PostgreSQL replica for reads that allow staleness; none reads from the primary. A secret.
     pub replica_url: Option<Secret>,
-    /// Connections to the PostgreSQL primary.
+    /// Connections to the PostgreSQL primary; one more flushes its log when they are short.
     pub connections_max: usize,
     /// Connections to the replica, or readers of the SQLite file.
     pub readers_max: usize,

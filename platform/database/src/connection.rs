@@ -1,13 +1,10 @@
 //! One connection of either dialect, and [`run!`](crate::run), which types a query for both.
 
-use std::ops::{Deref, DerefMut};
-
-use diesel_async::pooled_connection::PoolableConnection;
-use diesel_async::pooled_connection::deadpool::Object;
-use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager};
+use diesel_async::{AsyncConnection, SimpleAsyncConnection, TransactionManager};
 
 use crate::error::DbResult;
-use crate::sqlite::SqliteConn;
+use crate::postgres::PgConn;
+use crate::sqlite::{SqliteConn, SqliteConnection};
 
 /// Which SQL a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,96 +46,61 @@ impl DbConn {
         Ok(())
     }
 
-    /// Begins a transaction, or a savepoint inside one. On SQLite the outermost takes the write lock
-    /// at once, so that it never fails half way for a lock.
+    /// Begins a transaction. On SQLite it takes the write lock at once, so that it never fails half
+    /// way for a lock.
     pub(crate) async fn begin(&mut self) -> DbResult<()> {
         match self {
-            Self::Pg(conn) => begin(&mut **conn).await?,
+            Self::Pg(conn) => conn.begin().await?,
             Self::Sqlite(conn) => conn.begin_immediate().await?,
         }
         Ok(())
     }
 
+    /// Begins a unit of work.
+    pub(crate) async fn begin_unit(&mut self) -> DbResult<()> {
+        match self {
+            Self::Pg(conn) => conn.send_begin()?,
+            Self::Sqlite(conn) => conn.begin_unit().await?,
+        }
+        Ok(())
+    }
+
+    /// Begins a part of the transaction that may be undone by itself.
     pub(crate) async fn savepoint(&mut self) -> DbResult<()> {
         match self {
-            Self::Pg(conn) => begin(&mut **conn).await?,
-            Self::Sqlite(conn) => begin(&mut **conn).await?,
+            Self::Pg(conn) => conn.begin().await?,
+            Self::Sqlite(conn) => begin(conn).await?,
         }
         Ok(())
     }
 
     pub(crate) async fn commit(&mut self) -> DbResult<()> {
         match self {
-            Self::Pg(conn) => commit(&mut **conn).await?,
-            Self::Sqlite(conn) => commit(&mut **conn).await?,
+            Self::Pg(conn) => conn.commit().await?,
+            Self::Sqlite(conn) => commit(conn).await?,
         }
         Ok(())
     }
 
     pub(crate) async fn rollback(&mut self) -> DbResult<()> {
         match self {
-            Self::Pg(conn) => rollback(&mut **conn).await?,
-            Self::Sqlite(conn) => rollback(&mut **conn).await?,
+            Self::Pg(conn) => conn.rollback().await?,
+            Self::Sqlite(conn) => rollback(conn).await?,
         }
         Ok(())
     }
 }
 
-async fn begin<C: AsyncConnection>(conn: &mut C) -> diesel::QueryResult<()> {
-    C::TransactionManager::begin_transaction(conn).await
+async fn begin(conn: &mut SqliteConnection) -> diesel::QueryResult<()> {
+    <SqliteConnection as AsyncConnection>::TransactionManager::begin_transaction(conn).await
 }
 
-async fn commit<C: AsyncConnection>(conn: &mut C) -> diesel::QueryResult<()> {
-    C::TransactionManager::commit_transaction(conn).await
+async fn commit(conn: &mut SqliteConnection) -> diesel::QueryResult<()> {
+    <SqliteConnection as AsyncConnection>::TransactionManager::commit_transaction(conn).await
 }
 
-async fn rollback<C: AsyncConnection>(conn: &mut C) -> diesel::QueryResult<()> {
-    C::TransactionManager::rollback_transaction(conn).await
-}
-
-/// A pooled PostgreSQL connection.
-///
-/// When it is dropped inside a transaction (its future was cancelled) it is closed instead of being
-/// returned, so that the server rolls back and frees the locks at once.
-pub struct PgConn {
-    /// Some until drop.
-    object: Option<Box<Object<AsyncPgConnection>>>,
-}
-
-impl PgConn {
-    pub(crate) fn new(object: Object<AsyncPgConnection>) -> Self {
-        Self { object: Some(Box::new(object)) }
-    }
-}
-
-impl Deref for PgConn {
-    type Target = AsyncPgConnection;
-
-    fn deref(&self) -> &AsyncPgConnection {
-        self.object.as_ref().expect("the connection is there until drop")
-    }
-}
-
-impl DerefMut for PgConn {
-    fn deref_mut(&mut self) -> &mut AsyncPgConnection {
-        self.object.as_mut().expect("the connection is there until drop")
-    }
-}
-
-impl Drop for PgConn {
-    fn drop(&mut self) {
-        if let Some(mut object) = self.object.take()
-            && object.is_broken()
-        {
-            drop(Object::take(*object));
-        }
-    }
-}
-
-impl std::fmt::Debug for PgConn {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("PgConn")
-    }
+async fn rollback(conn: &mut SqliteConnection) -> diesel::QueryResult<()> {
+    <SqliteConnection as AsyncConnection>::TransactionManager::rollback_transaction(conn).await
 }
 
 /// Runs a diesel query on a [`DbConn`] of either dialect and answers [`DbResult`].

@@ -23,7 +23,10 @@ use crate::unit_of_work::UnitOfWork;
 
 /// How long a commit may take. It is not cut short by the deadline of the work: whether a commit that
 /// was cut short happened is not known.
-const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
+const COMMIT_WITHIN: Duration = Duration::from_secs(60);
+/// Work with more time than this shares no transaction on SQLite: others would wait for it. Less than
+/// [`COMMIT_WITHIN`], so that they learn what became of theirs.
+const SHARED_MAX: Duration = Duration::from_secs(30);
 
 /// A handle to the database; clones share the pools.
 #[derive(Debug, Clone)]
@@ -138,8 +141,8 @@ impl Db {
         self.shared.wakers.wake(&[effect]);
     }
 
-    /// Reads, and sees every commit before it. Several statements are not one snapshot. On SQLite the
-    /// connection refuses writes.
+    /// Reads, and sees every commit before it. Several statements are not one snapshot. The connection
+    /// refuses writes.
     ///
     /// # Errors
     /// The failure of the work, or `database.timeout` when no connection is free in time.
@@ -268,26 +271,21 @@ impl Db {
     {
         let began = std::time::Instant::now();
         let body = async {
-            let conn = self.writer().await?;
+            let conn = self.joined(scope).await?;
             let mut uow = UnitOfWork::begin(conn, scope, &self.shared.clock).await?;
-            let done = match work(&mut uow).await {
-                Ok(value) => uow.finish().await.map(|kinds| (value, kinds)),
-                Err(failure) => Err(failure),
-            };
-            match done {
-                Ok((value, kinds)) => Ok((uow, value, kinds)),
+            match work(&mut uow).await {
+                Ok(value) => Ok((uow, value)),
                 Err(failure) => {
                     uow.rollback().await;
                     Err(failure)
                 }
             }
         };
-        let (mut uow, value, kinds) =
+        let (uow, value) =
             tokio::time::timeout(scope.remaining(), body).await.map_err(|_| expired())??;
-        tokio::time::timeout(COMMIT_TIMEOUT, uow.conn.commit())
+        let kinds = tokio::time::timeout(COMMIT_WITHIN, uow.commit())
             .await
             .map_err(|_| DbError::Timeout { what: "the commit" })??;
-        drop(uow);
         metrics::histogram!("database_transaction_seconds").record(began.elapsed().as_secs_f64());
         self.shared.wakers.wake(&kinds);
         Ok(value)
@@ -309,8 +307,23 @@ impl Db {
     /// A connection that writes, outside of any transaction: for migrations and maintenance.
     pub(crate) async fn writer(&self) -> DbResult<DbConn> {
         match &self.shared.backend {
-            Backend::Pg(server) => Ok(DbConn::Pg(server.primary(self.wait()).await?)),
+            Backend::Pg(server) => {
+                let mut conn = server.primary(self.wait()).await?;
+                conn.allow_writes().await?;
+                Ok(DbConn::Pg(conn))
+            }
             Backend::Sqlite(file) => Ok(DbConn::Sqlite(file.writer(self.wait()).await?)),
+        }
+    }
+
+    /// A connection for a unit of work.
+    async fn joined(&self, scope: &Scope) -> DbResult<DbConn> {
+        match &self.shared.backend {
+            Backend::Pg(server) => Ok(DbConn::Pg(server.primary(self.wait()).await?)),
+            Backend::Sqlite(file) if scope.remaining() > SHARED_MAX => {
+                Ok(DbConn::Sqlite(file.writer(self.wait()).await?))
+            }
+            Backend::Sqlite(file) => Ok(DbConn::Sqlite(file.joined(self.wait()).await?)),
         }
     }
 

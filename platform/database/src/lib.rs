@@ -56,7 +56,7 @@
 //! }
 //!
 //! #[derive(Debug, Clone, PartialEq, Queryable, Selectable, Insertable)]
-//! #[diesel(table_name = notes)]
+//! #[diesel(table_name = notes, treat_none_as_default_value = false)]
 //! pub struct NoteRow {
 //!     pub id: DbUuid,
 //!     pub tenant: DbUuid,
@@ -120,7 +120,7 @@
 //! ```
 //!
 //! [`fragment`] is SQL text that is prepared once; `diesel::dsl::sql` and `sql_query` are prepared at
-//! every call.
+//! every call, and so is what inserts a row without `treat_none_as_default_value = false`.
 //!
 //! **Command and query** in the service; the closures answer `Result<_, Failure>`, and `?` turns a
 //! [`DbError`] into one:
@@ -189,7 +189,7 @@ pub use batcher::{BatchLimits, BatchMessage, Batcher, GetKeyed, Keyed, KeyedLoad
 pub use callback::Callback;
 pub use columns::{DbTimestamp, DbUuid, Id, Instant, Json, JsonDoc, TextArray, TextList};
 pub use config::{DatabaseConfig, SqliteSynchronous};
-pub use connection::{DbConn, Dialect, PgConn};
+pub use connection::{DbConn, Dialect};
 pub use db::{Commanded, Db};
 pub use diesel_async::AsyncPgConnection as PgConnection;
 pub use effects::Effect;
@@ -199,7 +199,8 @@ pub use housekeeping::{Housekeeping, HousekeepingMessage, Sweep};
 pub use migrations::{MIGRATIONS, Plan};
 pub use migrator::{MigrationState, SchemaError};
 pub use module::DatabaseModule;
-pub use nodes::{Direction, InLocked, Keyset, in_locked, keyset};
+pub use nodes::{Direction, InLocked, Keyset, OneOf, in_locked, keyset, one_of};
+pub use postgres::PgConn;
 pub use query::{OnPg, OnSqlite, Running};
 pub use sqlite::{SqliteConn, SqliteConnection};
 pub use unit_of_work::UnitOfWork;

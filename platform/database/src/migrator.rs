@@ -11,11 +11,9 @@ use std::collections::BTreeMap;
 use crate::prelude::*;
 use troupe_kernel::{Migration, Timestamp};
 
-use crate::config::DatabaseConfig;
 use crate::db::Db;
 use crate::epoch;
 use crate::migrations::{Plan, checksum, scripts};
-use crate::postgres::settings;
 
 diesel::table! {
     use diesel::sql_types::{BigInt, Text};
@@ -131,7 +129,7 @@ impl Db {
             Ok(done) => epoch::rebase(conn).await.map(|()| done),
             failed => failed,
         };
-        unlock(conn, self.config()).await?;
+        unlock(conn).await?;
         result
     }
 
@@ -143,7 +141,7 @@ impl Db {
         let conn = &mut self.writer().await?;
         lock(conn).await?;
         let result = down(conn, plan, steps).await;
-        unlock(conn, self.config()).await?;
+        unlock(conn).await?;
         result
     }
 
@@ -184,10 +182,9 @@ async fn lock(conn: &mut DbConn) -> DbResult<()> {
     create_table(conn).await
 }
 
-async fn unlock(conn: &mut DbConn, config: &DatabaseConfig) -> DbResult<()> {
+async fn unlock(conn: &mut DbConn) -> DbResult<()> {
     if conn.dialect() == Dialect::Postgres {
         conn.batch(&format!("SELECT pg_advisory_unlock({ADVISORY_LOCK})")).await?;
-        conn.batch(&settings(config, false)).await?;
     }
     Ok(())
 }

@@ -20,5 +20,5 @@ pub use crate::columns::{DbTimestamp, DbUuid, Json, TextList};
 pub use crate::connection::{DbConn, Dialect};
 pub use crate::error::{DbError, DbResult, OptionalRow};
 pub use crate::fragment::fragment;
-pub use crate::nodes::{Direction, in_locked, keyset};
+pub use crate::nodes::{Direction, in_locked, keyset, one_of};
 pub use crate::run;

@@ -38,7 +38,7 @@ impl UnitOfWork {
         scope: &Scope,
         clock: &SharedClock,
     ) -> Result<Self, DbError> {
-        conn.begin().await?;
+        conn.begin_unit().await?;
         Ok(Self {
             conn,
             scope: scope.clone(),
@@ -115,14 +115,27 @@ impl UnitOfWork {
         }
     }
 
-    /// Writes the effects; the commit is next.
-    pub(crate) async fn finish(&mut self) -> Result<Vec<Effect>, Failure> {
+    /// Writes the effects and commits; says which kinds there were.
+    pub(crate) async fn commit(self) -> Result<Vec<Effect>, Failure> {
         let circumstances = Circumstances { scope: &self.scope, clock: &self.clock.0 };
-        self.effects.write(&mut self.conn, &circumstances).await
+        let kinds = self.effects.kinds();
+        let writes = self.effects.into_writes(&circumstances)?;
+        match self.conn {
+            DbConn::Pg(conn) => conn.finish(writes).await.map_err(DbError::from)?,
+            DbConn::Sqlite(conn) => {
+                let write = move |conn: &mut diesel::SqliteConnection| {
+                    writes.iter().try_for_each(|write| write.on_sqlite(conn).map(drop))
+                };
+                conn.finish_unit(write).await.map_err(DbError::from)?.committed().await?;
+            }
+        }
+        Ok(kinds)
     }
 
-    pub(crate) async fn rollback(mut self) {
-        if let Err(error) = self.conn.rollback().await {
+    /// Undoes everything. On SQLite dropping it does.
+    pub(crate) async fn rollback(self) {
+        let DbConn::Pg(mut conn) = self.conn else { return };
+        if let Err(error) = conn.rollback().await {
             // The pool closes a connection with an open transaction, which undoes it as well.
             tracing::debug!(%error, "a rollback failed");
         }

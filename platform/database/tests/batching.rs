@@ -31,7 +31,8 @@ impl KeyedLoad for ById {
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(!keys.contains(&Uuid::max()), "a poisoned key");
         let keys: Vec<DbUuid> = keys.into_iter().map(DbUuid).collect();
-        let rows = self.db.read(async |conn: &mut DbConn| Ok(find_all(conn, &keys).await?)).await?;
+        let rows =
+            self.db.read(async move |conn: &mut DbConn| Ok(find_all(conn, keys).await?)).await?;
         Ok(rows.into_iter().map(|row| (row.id.0, row)).collect())
     }
 }

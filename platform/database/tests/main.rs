@@ -8,3 +8,4 @@ mod migrating;
 mod notes;
 mod opening;
 mod outbox;
+mod together;

@@ -49,7 +49,7 @@ table! {
 #[derive(
     Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, Serialize, Deserialize,
 )]
-#[diesel(table_name = notes)]
+#[diesel(table_name = notes, treat_none_as_default_value = false)]
 pub(crate) struct NoteRow {
     pub(crate) id: DbUuid,
     pub(crate) tenant: DbUuid,
@@ -77,8 +77,8 @@ pub(crate) async fn find(
     .optional()
 }
 
-pub(crate) async fn find_all(conn: &mut DbConn, ids: &[DbUuid]) -> DbResult<Vec<NoteRow>> {
-    run!(conn, |c| notes::table.filter(notes::id.eq_any(ids)).select(NoteRow::as_select()).load(c))
+pub(crate) async fn find_all(conn: &mut DbConn, ids: Vec<DbUuid>) -> DbResult<Vec<NoteRow>> {
+    run!(conn, |c| notes::table.filter(one_of(notes::id, ids)).select(NoteRow::as_select()).load(c))
 }
 
 pub(crate) async fn rename(
@@ -170,9 +170,9 @@ async fn a_note_is_found_in_its_tenant_only_as_it_was_written() {
         let hidden =
             db.read(async |conn: &mut DbConn| Ok(find(conn, other, id).await?)).await.unwrap();
         assert_eq!(hidden, None);
-        let both = [id, DbUuid(Uuid::nil())];
+        let both = vec![id, DbUuid(Uuid::nil())];
         let many = db
-            .read_stale(async |conn: &mut DbConn| Ok(find_all(conn, &both).await?))
+            .read_stale(async move |conn: &mut DbConn| Ok(find_all(conn, both).await?))
             .await
             .unwrap();
         assert_eq!(many.first(), Some(&row));
@@ -244,6 +244,28 @@ async fn a_second_row_with_the_same_key_names_the_same_constraint_on_both() {
             .unwrap_err();
         assert_eq!(error.code(), "notes.title.taken");
         assert!(write(&db, tenant, "after the failure").await.is_ok());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_of_finds_the_rows_of_any_number_of_keys() {
+    for_both(MIGRATIONS, async |db: Db| {
+        let tenant = tenant();
+        let mut ids = Vec::new();
+        for number in 0..5 {
+            ids.push(write(&db, tenant, &number.to_string()).await.unwrap().id);
+        }
+        for count in 0..=ids.len() {
+            let some = ids[..count].to_vec();
+            let found = db
+                .read(async move |conn: &mut DbConn| Ok(find_all(conn, some).await?))
+                .await
+                .unwrap();
+            let mut found: Vec<DbUuid> = found.into_iter().map(|row| row.id).collect();
+            found.sort_unstable();
+            assert_eq!(found, ids[..count]);
+        }
     })
     .await;
 }

@@ -59,7 +59,7 @@ pub struct DeadLetter {
 }
 
 #[derive(Debug, Queryable, Selectable, Insertable)]
-#[diesel(table_name = dead_letters)]
+#[diesel(table_name = dead_letters, treat_none_as_default_value = false)]
 struct Row {
     id: DbUuid,
     consumer: String,

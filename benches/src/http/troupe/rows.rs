@@ -18,8 +18,8 @@ use crate::fixture::Item;
 use crate::http::schema::{ADD, ItemPage, ItemRow, MIGRATIONS, NewItem, PageQuery, bench_item};
 
 const CAPACITY: usize = 4096;
-/// As many as there are connections.
-const WORKERS: usize = 16;
+/// Writes at once: more than connections, so that those which wait commit together.
+const WORKERS: usize = 64;
 
 /// Asks for a page.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ impl KeyedLoad for ById {
 
 async fn find(conn: &mut DbConn, ids: Vec<Uuid>) -> DbResult<Vec<ItemRow>> {
     let ids: Vec<DbUuid> = ids.into_iter().map(DbUuid).collect();
-    run!(conn, |c| bench_item::table.filter(bench_item::id.eq_any(&ids)).load(c))
+    run!(conn, |c| bench_item::table.filter(one_of(bench_item::id, ids)).load(c))
 }
 
 async fn page(conn: &mut DbConn, query: PageQuery) -> DbResult<Vec<ItemRow>> {
@@ -78,7 +78,7 @@ async fn insert(conn: &mut DbConn, row: &ItemRow) -> DbResult<()> {
     written.map(drop)
 }
 
-/// Reads pages and adds rows. Mailbox: 4,096; 16 workers. Restart: permanent; a crash loses the
+/// Reads pages and adds rows. Mailbox: 4,096; 64 workers. Restart: permanent; a crash loses the
 /// message at hand.
 struct Rows {
     db: Db,

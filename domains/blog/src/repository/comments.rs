@@ -10,7 +10,7 @@ use crate::schema::{blog_comments, blog_posts};
 
 /// A comment.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = blog_comments)]
+#[diesel(table_name = blog_comments, treat_none_as_default_value = false)]
 pub struct CommentRow {
     /// Which comment.
     pub id: DbUuid,

@@ -9,7 +9,7 @@ use crate::schema::blog_media;
 
 /// An upload.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = blog_media)]
+#[diesel(table_name = blog_media, treat_none_as_default_value = false)]
 pub struct MediaRow {
     /// Which upload.
     pub id: DbUuid,

@@ -10,7 +10,7 @@ use crate::schema::{blog_contents, blog_post_tags, blog_posts};
 
 /// A post without content.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = blog_posts, treat_none_as_null = true)]
+#[diesel(table_name = blog_posts, treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct PostRow {
     /// Which post.
     pub id: DbUuid,
@@ -84,7 +84,8 @@ impl PostRow {
 
 /// The content of a post with what is derived from it.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = blog_contents, primary_key(post_id), treat_none_as_null = true)]
+#[diesel(table_name = blog_contents, primary_key(post_id))]
+#[diesel(treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct ContentRow {
     /// Of which post.
     pub post_id: DbUuid,

@@ -8,7 +8,7 @@ use crate::schema::blog_revisions;
 
 /// A save.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = blog_revisions)]
+#[diesel(table_name = blog_revisions, treat_none_as_default_value = false)]
 pub struct RevisionRow {
     /// Of which post.
     pub post_id: DbUuid,

@@ -7,7 +7,7 @@ use crate::messages::PostId;
 use crate::schema::blog_slugs;
 
 #[derive(Insertable)]
-#[diesel(table_name = blog_slugs)]
+#[diesel(table_name = blog_slugs, treat_none_as_default_value = false)]
 struct SlugRow<'row> {
     tenant_id: DbUuid,
     slug: &'row str,

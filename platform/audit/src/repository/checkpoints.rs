@@ -9,7 +9,7 @@ use crate::schema::{audit_checkpoint_heads, audit_checkpoints};
 
 /// A stored checkpoint without what it says.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = audit_checkpoints)]
+#[diesel(table_name = audit_checkpoints, treat_none_as_default_value = false)]
 pub struct CheckpointRow {
     /// Its number.
     pub number: i64,
@@ -29,7 +29,7 @@ pub struct CheckpointRow {
 
 /// What a checkpoint says about one chain.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = audit_checkpoint_heads)]
+#[diesel(table_name = audit_checkpoint_heads, treat_none_as_default_value = false)]
 pub struct CheckpointHeadRow {
     /// Chain.
     pub chain: DbUuid,

@@ -11,7 +11,7 @@ use crate::schema::{audit_heads, audit_seal};
 
 /// A stored head.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = audit_heads)]
+#[diesel(table_name = audit_heads, treat_none_as_default_value = false)]
 pub struct HeadRow {
     /// Chain.
     pub chain: DbUuid,

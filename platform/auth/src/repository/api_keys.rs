@@ -9,7 +9,7 @@ use crate::messages::{ApiKey, ApiKeyId};
 
 /// An API key as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = auth_api_keys)]
+#[diesel(table_name = auth_api_keys, treat_none_as_default_value = false)]
 pub struct ApiKeyRow {
     /// Which key.
     pub id: DbUuid,

@@ -26,7 +26,7 @@ impl Purpose {
 
 /// A one-time token as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = auth_one_time_tokens)]
+#[diesel(table_name = auth_one_time_tokens, treat_none_as_default_value = false)]
 pub struct OneTimeRow {
     /// Digest of the token.
     pub token_hash: Vec<u8>,

@@ -8,7 +8,7 @@ use super::schema::auth_refresh_tokens::{self, dsl};
 
 /// A refresh token as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = auth_refresh_tokens)]
+#[diesel(table_name = auth_refresh_tokens, treat_none_as_default_value = false)]
 pub struct RefreshRow {
     /// Digest of the token.
     pub token_hash: Vec<u8>,

@@ -24,7 +24,7 @@ pub enum Whose {
 
 /// A session as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = auth_sessions)]
+#[diesel(table_name = auth_sessions, treat_none_as_default_value = false)]
 pub struct SessionRow {
     /// Which session.
     pub id: DbUuid,

@@ -8,7 +8,7 @@ use crate::keys::Lifetime;
 
 /// A signing key as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = auth_signing_keys)]
+#[diesel(table_name = auth_signing_keys, treat_none_as_default_value = false)]
 pub struct SigningKeyRow {
     /// Id of the key: the thumbprint of its public half.
     pub id: String,

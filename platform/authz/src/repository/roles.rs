@@ -10,7 +10,7 @@ use crate::schema::{authz_bindings, authz_memberships, authz_roles};
 
 /// A stored role.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = authz_roles)]
+#[diesel(table_name = authz_roles, treat_none_as_default_value = false)]
 pub struct RoleRow {
     /// Id.
     pub id: DbUuid,

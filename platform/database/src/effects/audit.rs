@@ -3,21 +3,17 @@
 use crate::prelude::*;
 use troupe_kernel::{AuditRecord, Failure};
 
-use super::Circumstances;
+use super::{Circumstances, Statement};
 use crate::schema::audit_queue;
 
-pub(super) async fn insert(
-    conn: &mut DbConn,
+pub(super) fn insertion(
     circumstances: &Circumstances<'_>,
-    record: AuditRecord,
-) -> Result<(), Failure> {
+    record: &AuditRecord,
+) -> Result<impl Statement + use<>, Failure> {
     let row = (
         audit_queue::tenant.eq(record.tenant.map(DbUuid::of)),
         audit_queue::recorded_at.eq(DbTimestamp(circumstances.now())),
-        audit_queue::record.eq(Json::of(&record)?),
+        audit_queue::record.eq(Json::of(record)?),
     );
-    let written: DbResult<usize> =
-        run!(conn, |c| diesel::insert_into(audit_queue::table).values(row).execute(c));
-    written?;
-    Ok(())
+    Ok(diesel::insert_into(audit_queue::table).values(row))
 }

@@ -1,19 +1,18 @@
 //! Jobs on their way to the queue.
 
 use crate::prelude::*;
-use troupe_kernel::{Failure, Job};
+use troupe_kernel::Job;
 use uuid::Uuid;
 
-use super::Circumstances;
+use super::{Circumstances, Statement};
 use crate::schema::jobs;
 
 /// Adds the job, unless one with the same unique value waits or runs.
-pub(super) async fn insert(
-    conn: &mut DbConn,
+pub(super) fn insertion(
     circumstances: &Circumstances<'_>,
     id: Uuid,
     job: Job,
-) -> Result<(), Failure> {
+) -> impl Statement + use<> {
     let now = circumstances.now();
     let row = (
         jobs::id.eq(DbUuid(id)),
@@ -30,10 +29,5 @@ pub(super) async fn insert(
         jobs::run_at.eq(DbTimestamp(job.run_at.unwrap_or(now))),
         jobs::updated_at.eq(DbTimestamp(now)),
     );
-    let written: DbResult<usize> = run!(conn, |c| diesel::insert_into(jobs::table)
-        .values(row)
-        .on_conflict_do_nothing()
-        .execute(c));
-    written?;
-    Ok(())
+    diesel::insert_into(jobs::table).values(row).on_conflict_do_nothing()
 }

@@ -8,6 +8,12 @@ mod outbox;
 
 use std::sync::Arc;
 
+use diesel::connection::Connection;
+use diesel::pg::Pg;
+use diesel::query_builder::{QueryFragment, QueryId};
+use diesel::result::QueryResult;
+use diesel::sqlite::Sqlite;
+use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
 use parking_lot::RwLock;
 use troupe_actors::Scope;
 use troupe_kernel::{AuditRecord, Event, Failure, Job, SharedClock, Timestamp};
@@ -16,7 +22,7 @@ use uuid::Uuid;
 pub(crate) use idempotency::{Reservation, reserve, store};
 pub(crate) use inbox::first_delivery;
 
-use crate::connection::DbConn;
+use crate::query::Running;
 
 /// A kind of effect that somebody waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,33 +74,60 @@ impl Effects {
         self.audit.truncate(mark.audit);
     }
 
-    /// Writes everything and says which kinds there were.
-    pub(crate) async fn write(
-        &mut self,
-        conn: &mut DbConn,
-        circumstances: &Circumstances<'_>,
-    ) -> Result<Vec<Effect>, Failure> {
-        let mut kinds = Vec::new();
-        for (present, kind) in [
+    /// Which kinds there are.
+    pub(crate) fn kinds(&self) -> Vec<Effect> {
+        [
             (!self.events.is_empty(), Effect::Events),
             (!self.jobs.is_empty(), Effect::Jobs),
             (!self.audit.is_empty(), Effect::Audit),
-        ] {
-            if present {
-                kinds.push(kind);
-            }
+        ]
+        .into_iter()
+        .filter_map(|(is_present, kind)| is_present.then_some(kind))
+        .collect()
+    }
+
+    /// The statements that write everything, in their order.
+    pub(crate) fn into_writes(
+        self,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Vec<Write>, Failure> {
+        let mut writes: Vec<Write> = Vec::new();
+        for record in &self.audit {
+            writes.push(Box::new(audit::insertion(circumstances, record)?));
         }
-        for record in self.audit.drain(..) {
-            audit::insert(conn, circumstances, record).await?;
-        }
-        for (id, job) in self.jobs.drain(..) {
-            jobs::insert(conn, circumstances, id, job).await?;
+        for (id, job) in self.jobs {
+            writes.push(Box::new(jobs::insertion(circumstances, id, job)));
         }
         // Last, so that positions are drawn as late as possible.
-        for event in self.events.drain(..) {
-            outbox::insert(conn, circumstances, event).await?;
+        for event in self.events {
+            writes.push(Box::new(outbox::insertion(circumstances, event)));
         }
-        Ok(kinds)
+        Ok(writes)
+    }
+}
+
+/// A statement that writes one effect.
+pub(crate) type Write = Box<dyn Statement>;
+
+/// A statement for either dialect whose type is forgotten.
+pub(crate) trait Statement: Send {
+    /// Runs it on this thread.
+    fn on_sqlite(&self, conn: &mut diesel::SqliteConnection) -> QueryResult<usize>;
+
+    /// Sends it when the future is first polled, behind what was sent before.
+    fn on_postgres<'c>(self: Box<Self>, conn: &'c AsyncPgConnection) -> Running<'c, usize>;
+}
+
+impl<T> Statement for T
+where
+    T: QueryFragment<Pg> + QueryFragment<Sqlite> + QueryId + Send + 'static,
+{
+    fn on_sqlite(&self, conn: &mut diesel::SqliteConnection) -> QueryResult<usize> {
+        conn.execute_returning_count(self)
+    }
+
+    fn on_postgres<'c>(self: Box<Self>, mut conn: &'c AsyncPgConnection) -> Running<'c, usize> {
+        conn.execute_returning_count(*self)
     }
 }
 

@@ -8,18 +8,14 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
-use troupe_kernel::{Event, Failure, Timestamp};
+use troupe_kernel::{Event, Timestamp};
 use uuid::Uuid;
 
-use super::Circumstances;
+use super::{Circumstances, Statement};
 use crate::schema::outbox;
 
 /// Adds the event; what its author left open comes from the circumstances.
-pub(super) async fn insert(
-    conn: &mut DbConn,
-    circumstances: &Circumstances<'_>,
-    event: Event,
-) -> Result<(), Failure> {
+pub(super) fn insertion(circumstances: &Circumstances<'_>, event: Event) -> impl Statement + use<> {
     let id = if event.id.is_nil() {
         troupe_kernel::ids::new_id(&**circumstances.clock)
     } else {
@@ -40,12 +36,7 @@ pub(super) async fn insert(
         outbox::data.eq(Json(event.data)),
         outbox::trace.eq(event.trace.or_else(|| circumstances.trace())),
     );
-    let written: DbResult<usize> = run!(conn, |c| diesel::insert_into(outbox::table)
-        .values(row)
-        .on_conflict_do_nothing()
-        .execute(c));
-    written?;
-    Ok(())
+    diesel::insert_into(outbox::table).values(row).on_conflict_do_nothing()
 }
 
 /// The value of `transaction_id`.

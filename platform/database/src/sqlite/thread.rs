@@ -5,6 +5,7 @@
 //! busy and gives the connection up instead of waiting.
 
 use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -20,22 +21,12 @@ type Task = Box<dyn FnOnce() + Send>;
 /// cancelled one may leave one behind.
 const WAITING_MAX: usize = 8;
 
-/// The handle of the thread; the thread ends when the last task is done and the handle dropped.
-#[derive(Debug)]
+/// A handle of the thread; the thread ends when the last task is done and the last handle dropped.
+#[derive(Debug, Clone)]
 pub struct OwnThread {
     tasks: SyncSender<Task>,
-    running: Running,
-}
-
-/// How many tasks of a thread are not finished yet.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Running(Arc<AtomicUsize>);
-
-impl Running {
-    /// Whether nothing runs or waits. After a task panicked this stays false.
-    pub(super) fn is_idle(&self) -> bool {
-        self.0.load(Ordering::Acquire) == 0
-    }
+    /// Statements that are not finished yet.
+    running: Arc<AtomicUsize>,
 }
 
 impl OwnThread {
@@ -45,17 +36,25 @@ impl OwnThread {
             .name("troupe-sqlite".to_owned())
             .spawn(move || work(&waiting))
             .expect("the system can start a thread");
-        Self { tasks, running: Running::default() }
+        Self { tasks, running: Arc::default() }
     }
 
-    pub(super) fn running(&self) -> Running {
-        self.running.clone()
+    /// Whether no statement runs or waits. After one panicked this stays false.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.load(Ordering::Acquire) == 0
+    }
+
+    /// Does something after the statements that were given before; it is dropped when too much waits.
+    pub(super) fn then(&self, task: impl FnOnce() + Send + 'static) {
+        drop(self.tasks.try_send(Box::new(task)));
     }
 }
 
 fn work(waiting: &Receiver<Task>) {
     while let Ok(task) = waiting.recv() {
-        task();
+        // What panicked counts as running for ever; the thread goes on, because what comes after a
+        // statement hands the connection's place to the next in line.
+        drop(catch_unwind(AssertUnwindSafe(task)));
     }
 }
 
@@ -69,10 +68,10 @@ impl SpawnBlocking for OwnThread {
     {
         let (done, answer) = oneshot::channel();
         let running = self.running.clone();
-        running.0.fetch_add(1, Ordering::AcqRel);
+        running.fetch_add(1, Ordering::AcqRel);
         let sent = self.tasks.try_send(Box::new(move || {
             let result = task();
-            running.0.fetch_sub(1, Ordering::AcqRel);
+            running.fetch_sub(1, Ordering::AcqRel);
             // Nobody waits when the query's future was dropped.
             drop(done.send(result));
         }));

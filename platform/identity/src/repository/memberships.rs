@@ -16,7 +16,7 @@ pub const MEMBER_KEY: &str = "identity_memberships_organisation_id_user_id_key";
 
 /// One membership as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = identity_memberships)]
+#[diesel(table_name = identity_memberships, treat_none_as_default_value = false)]
 pub struct MembershipRow {
     /// Id of the membership; rises with the time of joining.
     pub id: DbUuid,

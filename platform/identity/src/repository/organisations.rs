@@ -14,7 +14,7 @@ pub const SLUG_KEY: &str = "identity_organisations_slug_key";
 
 /// One organisation as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = identity_organisations)]
+#[diesel(table_name = identity_organisations, treat_none_as_default_value = false)]
 pub struct OrganisationRow {
     /// Id of the tenant.
     pub id: DbUuid,
