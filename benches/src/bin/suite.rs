@@ -111,8 +111,9 @@ fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<b
     machine.versions.extend(peers.iter().map(|peer| (peer.name.clone(), peer.version.clone())));
     let mut record = Record::new(machine, effort, options.quick);
     let http = that_do(Kind::Http, &peers);
-    let takes_part =
-        |scenario: &str, peer: &Peer| !options.quick || catalog.compares(scenario, &peer.name);
+    let takes_part = |scenario: &str, peer: &Peer| {
+        !options.quick || (!peer.slow && catalog.compares(scenario, &peer.name))
+    };
     if record.machine.versions.get("postgres fsync").is_some_and(|fsync| fsync == "off") {
         println!("PostgreSQL runs without fsync: its writes are cheaper than an operator's");
     }

@@ -27,6 +27,9 @@ pub struct Peer {
     pub version: String,
     /// One sentence.
     pub what: String,
+    /// Whether it takes minutes to warm up: it has no part in a quick run then.
+    #[serde(default)]
+    pub slow: bool,
     /// How an item is asked for, when that is not as JOB.md has it.
     pub request: Option<Request>,
 }
