@@ -49,6 +49,7 @@ pub(crate) fn build(needs: &GateNeeds<'_>) -> (Stage<RateMessage>, ChildSpec) {
         let table = (*table).clone();
         move || deliver::DeliverGate::new(table.clone())
     });
+    let entries_max = config.tokens.entries_max.div_ceil(deliver.all().len());
     let deliver = Stage::new(deliver, passage::by_request);
 
     let principal = shards(needs, "principal-limit", &mut children, {
@@ -58,8 +59,6 @@ pub(crate) fn build(needs: &GateNeeds<'_>) -> (Stage<RateMessage>, ChildSpec) {
     });
     let principal = Stage::new(principal, passage::by_subject);
 
-    let gates = if needs.system.cores() > 0 { needs.system.cores() } else { config.shards };
-    let entries_max = config.tokens.entries_max.div_ceil(gates);
     let authz = shards(needs, "authorization", &mut children, {
         let authorizer = needs.authorizer.clone();
         let table = (*table).clone();

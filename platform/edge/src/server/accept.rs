@@ -97,9 +97,9 @@ impl Accepting {
             return;
         };
         // A socket belongs to the runtime that it was made on.
-        let Ok(stream) = stream.into_std() else { return };
+        let stream = stream.into_std();
         let moved = async move {
-            match TcpStream::from_std(stream) {
+            match stream.and_then(TcpStream::from_std) {
                 Ok(stream) => serve(stream).await,
                 Err(error) => tracing::warn!(%error, "a connection could not be moved to its core"),
             }
