@@ -12,7 +12,7 @@ use http::header::{self, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 use super::HttpResponse;
-use super::response::JSON;
+use super::response::{JSON, unserialisable};
 use crate::error::Failure;
 
 /// A JSON document with its strong entity tag. Clones share the bytes.
@@ -29,15 +29,9 @@ impl Encoded {
     /// # Errors
     /// When the value has no JSON, or the version no place in a header field.
     pub fn json<T: Serialize>(value: &T, version: impl Display) -> Result<Self, Failure> {
-        let unserialisable = |detail: String| {
-            Failure::internal(
-                "kernel.response.unserialisable",
-                format!("the answer could not be written as JSON: {detail}"),
-            )
-        };
-        let body = serde_json::to_vec(value).map_err(|error| unserialisable(error.to_string()))?;
+        let body = serde_json::to_vec(value).map_err(|error| unserialisable(&error))?;
         let etag = HeaderValue::from_maybe_shared(Bytes::from(format!("\"{version}\"")))
-            .map_err(|error| unserialisable(error.to_string()))?;
+            .map_err(|error| unserialisable(&error))?;
         Ok(Self { body: body.into(), etag })
     }
 }

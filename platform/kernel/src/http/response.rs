@@ -39,10 +39,7 @@ impl HttpResponse {
         let mut body = Vec::with_capacity(BODY_ROOM);
         match serde_json::to_writer(&mut body, value) {
             Ok(()) => Self::new(status).with_media(JSON, body.into()),
-            Err(error) => Self::from(&Failure::internal(
-                "kernel.response.unserialisable",
-                format!("the answer could not be written as JSON: {error}"),
-            )),
+            Err(error) => Self::from(&unserialisable(&error)),
         }
     }
 
@@ -142,6 +139,13 @@ impl HttpResponse {
         }
         self
     }
+}
+
+pub(super) fn unserialisable(error: &dyn Display) -> Failure {
+    Failure::internal(
+        "kernel.response.unserialisable",
+        format!("the answer could not be written as JSON: {error}"),
+    )
 }
 
 /// The text of a field as it is written: in place while it is short, as nearly all are.
