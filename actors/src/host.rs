@@ -21,8 +21,8 @@ use crate::failure::Failure;
 use crate::mailbox::{Envelope, Lane, Next};
 use crate::message::Message;
 use crate::observation::{
-    ActorNode, ActorState, Crash, CrashDecision, DeadReason, LastHeaders, MessageRecord, Outcome,
-    PanicReport, TapHit, guard, guarded, redacted, redaction_preview,
+    ActorNode, ActorState, Admission, Crash, CrashDecision, DeadReason, LastHeaders, MessageRecord,
+    Outcome, PanicReport, guard, guarded, redacted, redaction_preview,
 };
 use crate::reference::ServiceRef;
 use crate::scope::Scope;
@@ -221,8 +221,9 @@ impl<S: Service> Running<S> {
         }
         let kind = envelope.message.kind();
         self.last.add(self.handled, kind, envelope.sender);
-        if envelope.sent_nanos != 0 || self.lane.is_tapped() {
-            self.watched = Some(self.watch(envelope));
+        let admission = if self.lane.is_tapped() { self.admit(kind) } else { None };
+        if envelope.sent_nanos != 0 || admission.is_some() {
+            self.watched = Some(self.watch(envelope, admission));
         }
         let Some(envelope) = self.hands.pop_front() else { return false };
         let Envelope { message, port, origin, deadline, priority, .. } = envelope;
@@ -384,22 +385,17 @@ impl<S: Service> Running<S> {
         });
     }
 
-    fn watch(&self, envelope: &Envelope<S::Message>) -> Watched {
-        let mut payload = None;
-        let mut tapped = false;
-        if self.lane.is_tapped() {
-            let message = &envelope.message;
-            let path = self.lane.node.path();
-            let hit = self.lane.system.shared.taps.wants(
-                &path,
-                <S::Message as Message>::PROTOCOL,
-                message.kind(),
-            );
-            tapped = hit != TapHit::None;
-            if hit == TapHit::Payload {
-                payload = Some(redaction_preview(&redacted(message), PREVIEW_BYTES_MAX));
-            }
-        }
+    #[cold]
+    fn admit(&self, kind: &str) -> Option<Admission> {
+        let system = &self.lane.system;
+        let protocol = <S::Message as Message>::PROTOCOL;
+        system.shared.taps.admit(system.coarse_now(), &self.lane.node.path(), protocol, kind)
+    }
+
+    fn watch(&self, envelope: &Envelope<S::Message>, admission: Option<Admission>) -> Watched {
+        let shown = admission.is_some_and(|admission| admission.payload);
+        let payload =
+            shown.then(|| redaction_preview(&redacted(&envelope.message), PREVIEW_BYTES_MAX));
         Watched {
             from: envelope.sender,
             sequence: self.handled,
@@ -407,7 +403,7 @@ impl<S: Service> Running<S> {
             began_nanos: Moment::now().as_nanos(),
             asked: envelope.port.is_some(),
             trace: envelope.origin.as_ref().map(|origin| origin.trace),
-            tapped,
+            admission,
             payload,
         }
     }
@@ -444,9 +440,9 @@ impl<S: Service> Running<S> {
             truncated: false,
         };
         let number = system.shared.records.push(record);
-        if watched.tapped {
+        if let Some(admission) = watched.admission {
             let record = MessageRecord { payload, truncated, ..record(number) };
-            system.shared.taps.add(&path, &record);
+            system.shared.taps.add(admission, &record);
         }
     }
 }
@@ -459,7 +455,7 @@ struct Watched {
     began_nanos: u64,
     asked: bool,
     trace: Option<u128>,
-    tapped: bool,
+    admission: Option<Admission>,
     payload: Option<(String, bool)>,
 }
 

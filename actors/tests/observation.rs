@@ -90,3 +90,21 @@ async fn timings_are_kept_by_kind_of_message() {
     .await;
     running.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_tap_takes_so_many_records_in_a_second_and_counts_the_others() {
+    const MESSAGES: u64 = 80;
+    let (running, shop, _) = open(|spec| spec, 5).await;
+    let system = running.system().clone();
+    let selector = TapSelector { protocol: Some("shop".into()), ..TapSelector::default() };
+    let limits = TapLimits { records: 1000, payload: true, ..TapLimits::default() };
+    let tap = system.tap(selector, &limits).expect("opened");
+    for _ in 0..MESSAGES {
+        shop.ask(&scope(), Add { amount: 1 }).await.expect("answered");
+    }
+    let (records, suppressed, open) = system.read_tap(tap).expect("known");
+    assert_eq!(records.len() as u64 + suppressed, MESSAGES, "none is lost uncounted");
+    assert!(suppressed > 0 && records.iter().all(|record| record.payload.is_some()));
+    assert!(open);
+    running.shutdown().await;
+}

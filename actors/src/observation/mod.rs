@@ -23,5 +23,5 @@ pub(crate) use kinds::KindTable;
 pub(crate) use node::{ActorNode, LaneView};
 pub(crate) use record::Ring;
 pub(crate) use redaction::preview as redaction_preview;
-pub(crate) use tap::{TapHit, Taps};
+pub(crate) use tap::{Admission, Taps};
 pub(crate) use tree::Registry;

@@ -1,7 +1,6 @@
 //! Taps: a bounded look at the messages of some actors, which ends by itself.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -75,7 +74,7 @@ impl Tap {
         self.records_left == 0 || now_nanos >= self.ends_nanos
     }
 
-    /// Whether there is room for one more record in this second.
+    /// Takes a place for one more record, if there is one in this second.
     fn admits(&mut self, now_nanos: u64) -> bool {
         if now_nanos.saturating_sub(self.second_began_nanos) >= 1_000_000_000 {
             self.second_began_nanos = now_nanos;
@@ -86,16 +85,17 @@ impl Tap {
             return false;
         }
         self.this_second += 1;
+        self.records_left -= 1;
         true
     }
 }
 
-/// What the taps want of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TapHit {
-    None,
-    Record,
-    Payload,
+/// The taps that have a place for a message, and whether one of them shows payloads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Admission {
+    /// Zero names no tap.
+    taps: [TapId; TAPS_MAX],
+    pub(crate) payload: bool,
 }
 
 /// All open taps.
@@ -164,34 +164,32 @@ impl Taps {
         })
     }
 
-    pub(crate) fn wants(&self, path: &str, protocol: &str, kind: &str) -> TapHit {
-        let now = Moment::now().as_nanos();
-        let mut hit = TapHit::None;
-        for tap in self.open.lock().iter() {
-            if !tap.is_over(now) && tap.matches(path, protocol, kind) {
-                if tap.payload {
-                    return TapHit::Payload;
-                }
-                hit = TapHit::Record;
+    /// Takes a place for a message in each tap that wants it; none without one. What is beyond a
+    /// tap's rate is counted here, before anything is made of the message.
+    pub(crate) fn admit(
+        &self,
+        now: Moment,
+        path: &str,
+        protocol: &str,
+        kind: &str,
+    ) -> Option<Admission> {
+        let now = now.as_nanos();
+        let mut admission = Admission { taps: [0; TAPS_MAX], payload: false };
+        let mut open = self.open.lock();
+        for (place, tap) in admission.taps.iter_mut().zip(open.iter_mut()) {
+            if !tap.is_over(now) && tap.matches(path, protocol, kind) && tap.admits(now) {
+                *place = tap.id;
+                admission.payload |= tap.payload;
             }
         }
-        hit
+        admission.taps.iter().any(|tap| *tap != 0).then_some(admission)
     }
 
-    pub(crate) fn add(&self, path: &Arc<str>, record: &MessageRecord) {
-        let now = Moment::now().as_nanos();
-        for tap in self.open.lock().iter_mut() {
-            if tap.is_over(now) || !tap.matches(path, &record.protocol, &record.kind) {
-                continue;
-            }
-            if tap.admits(now) {
-                tap.records_left -= 1;
-                let mut record = record.clone();
-                if !tap.payload {
-                    record.payload = None;
-                }
-                tap.unread.push_back(record);
-            }
+    /// Gives the record of a message to the taps that admitted it.
+    pub(crate) fn add(&self, admission: Admission, record: &MessageRecord) {
+        for tap in self.open.lock().iter_mut().filter(|tap| admission.taps.contains(&tap.id)) {
+            let payload = record.payload.clone().filter(|_| tap.payload);
+            tap.unread.push_back(MessageRecord { payload, ..record.clone() });
         }
     }
 }

@@ -147,7 +147,7 @@ impl AuthGate {
         let Some(port) = ctx.take_port() else { return Ok(()) };
         let scope = ctx.scope().clone();
         let waiting = Waiting { passage, scope: scope.clone(), port };
-        match self.flights.join(brought, waiting, self.revision) {
+        match self.flights.join(brought.owned(), waiting, self.revision) {
             Joined::Begin(ticket) => self.verify(ticket, credential, &scope, ctx),
             Joined::Waits | Joined::Refused => Ok(()),
         }
@@ -308,6 +308,12 @@ impl Brought {
             (Some(value), None) => Ok(Some(Self { field: Field::Authorization, value })),
             (None, Some(value)) => Ok(Some(Self { field: Field::ApiKey, value })),
         }
+    }
+
+    /// The same in memory of its own: what is remembered must not hold the buffer of a connection.
+    fn owned(&self) -> Self {
+        let value = HeaderValue::from_bytes(self.value.as_bytes());
+        Self { field: self.field, value: value.unwrap_or_else(|_| self.value.clone()) }
     }
 
     /// The credential, read.
