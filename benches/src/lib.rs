@@ -8,6 +8,8 @@
 pub mod contenders;
 pub mod fixture;
 pub mod http;
+#[cfg(feature = "comparison")]
+pub mod micro;
 pub mod statistics;
 pub mod suite;
 

@@ -31,6 +31,7 @@ use troupe_telemetry::Health;
 
 pub use config::{CorsConfig, EdgeConfig, MetricsAccess, RateConfig, TlsConfig, TokenCacheConfig};
 pub use front::RenderMetrics;
+pub use gates::{Gates, Station};
 pub use server::Drained;
 
 use front::{BodyBudget, Document, Front, Operations, Paths};
@@ -69,6 +70,7 @@ pub struct EdgeParts {
 #[derive(Clone)]
 pub struct Edge {
     listener: ServiceRef<ListenerMessage>,
+    gates: Gates,
     drain_timeout: Duration,
 }
 
@@ -116,7 +118,7 @@ impl Edge {
             draining: AtomicBool::new(false),
             clock: parts.clock,
             table,
-            gates,
+            gates: gates.clone(),
             operations,
         });
         let drain_timeout = config.drain_timeout;
@@ -131,7 +133,13 @@ impl Edge {
             .child(gates_spec)
             .child(listener_spec)
             .into_spec();
-        Ok((Self { listener, drain_timeout }, spec))
+        Ok((Self { listener, gates, drain_timeout }, spec))
+    }
+
+    /// The gates, for requests that do not come over a connection.
+    #[must_use]
+    pub fn gates(&self) -> &Gates {
+        &self.gates
     }
 
     /// The address it listens on, which tells the port when the configuration leaves it open.

@@ -15,10 +15,12 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use tokio::task::JoinSet;
-use troupe_actors::{Scope, Supervisor, System, SystemConfig, TapId, TapLimits, TapSelector};
+use troupe_actors::{
+    Running, Scope, Supervisor, System, SystemConfig, TapId, TapLimits, TapSelector,
+};
 use troupe_edge::{Edge, EdgeConfig, EdgeParts, RateConfig, TokenCacheConfig};
 use troupe_kernel::clock::{SharedClock, SystemClock};
-use troupe_kernel::lifecycle::{Assembly, Modules};
+use troupe_kernel::lifecycle::{Assembly, Loaded, Modules};
 use troupe_kernel::module::{Module, Surroundings};
 use troupe_telemetry::{LogLevel, Phase, Telemetry, TelemetryConfig};
 
@@ -36,66 +38,94 @@ const TAP_LIFETIME: Duration = Duration::from_secs(600);
 /// # Errors
 /// When the fixture cannot be read, a module does not start, or the address cannot be listened on.
 pub async fn serve(start: Start) -> anyhow::Result<()> {
-    let Fixture { keys, permissions, items } = Fixture::read(&start.directory)?;
-    let clock: SharedClock = Arc::new(SystemClock);
-    let telemetry = Telemetry::install(
-        TelemetryConfig { level: LogLevel::Warn, ..TelemetryConfig::default() },
-        clock.clone(),
-    )?;
-    let system = System::new(SystemConfig {
-        records_max: start.records_max,
-        timed_in_full_max: start.timed_in_full_max,
-        cores: if start.threads > 1 && start.on_cores { start.threads } else { 0 },
-        ..SystemConfig::default()
-    });
-    let mut around = Surroundings::new(system.clone(), clock.clone());
-    let mut modules: Vec<Box<dyn Module>> = Vec::new();
-    #[cfg(feature = "comparison")]
-    if let Some(url) = &start.database {
-        use troupe_database::{DatabaseConfig, DatabaseModule, Db};
-        let db = Db::open_with(&DatabaseConfig::with_url(url), clock.clone()).await?;
-        modules.push(Box::new(DatabaseModule::new(db)));
-        modules.push(Box::new(rows::RowsModule));
-    }
-    modules.push(Box::new(ItemsModule::new(items, start.documents)));
-    let modules = Modules::validate(modules).map_err(all)?;
-    let mut loaded = modules.initialise(&mut around).map_err(all)?;
-    let Assembly { catalog, routes, children, .. } = loaded.take_assembly();
-
-    let (edge, edge_child) = Edge::build(EdgeParts {
-        system: system.clone(),
-        config: config(&start),
-        version: "0".to_owned(),
-        routes,
-        authenticator: Arc::new(Keys::new(keys, clock.clone())),
-        authorizer: Arc::new(Roles::new(&permissions, &catalog)),
-        catalog,
-        invalidations: around.invalidations.clone(),
-        health: telemetry.health().clone(),
-        metrics: Arc::new(String::new),
-        clock,
-    })
-    .map_err(all)?;
-    let root = Supervisor::new(&system, "bench")
-        .child(telemetry.child(&system))
-        .children(children.into_iter().flat_map(|(_, children)| children))
-        .child(edge_child)
-        .into_spec();
-    let running = system.start(root).await?;
-    loaded.start(&Scope::system("bench.start", START_WITHIN)).await?;
-    telemetry.health().enter(Phase::Started);
+    let platform = Platform::start(&start).await?;
     let mut reader = JoinSet::new();
     if start.tap {
-        let tap = open_tap(&system)?;
-        reader.spawn(read_tap(system.clone(), tap));
+        let tap = open_tap(&platform.system)?;
+        reader.spawn(read_tap(platform.system.clone(), tap));
     }
-    say_ready(edge.address().await?);
+    say_ready(platform.edge.address().await?);
     terminated().await;
     reader.shutdown().await;
-    edge.drain().await?;
-    loaded.stop(&Scope::system("bench.stop", START_WITHIN)).await;
-    running.shutdown().await;
-    Ok(())
+    platform.stop().await
+}
+
+/// The platform at work.
+pub struct Platform {
+    /// Its edge.
+    pub edge: Edge,
+    system: System,
+    loaded: Loaded,
+    running: Running,
+}
+
+impl Platform {
+    /// Composes and starts it.
+    ///
+    /// # Errors
+    /// When the fixture cannot be read, or a module does not start.
+    pub async fn start(start: &Start) -> anyhow::Result<Self> {
+        let Fixture { keys, permissions, items } = Fixture::read(&start.directory)?;
+        let clock: SharedClock = Arc::new(SystemClock);
+        let telemetry = Telemetry::install(
+            TelemetryConfig { level: LogLevel::Warn, ..TelemetryConfig::default() },
+            clock.clone(),
+        )?;
+        let system = System::new(SystemConfig {
+            records_max: start.records_max,
+            timed_in_full_max: start.timed_in_full_max,
+            cores: if start.threads > 1 && start.on_cores { start.threads } else { 0 },
+            ..SystemConfig::default()
+        });
+        let mut around = Surroundings::new(system.clone(), clock.clone());
+        let mut modules: Vec<Box<dyn Module>> = Vec::new();
+        #[cfg(feature = "comparison")]
+        if let Some(url) = &start.database {
+            use troupe_database::{DatabaseConfig, DatabaseModule, Db};
+            let db = Db::open_with(&DatabaseConfig::with_url(url), clock.clone()).await?;
+            modules.push(Box::new(DatabaseModule::new(db)));
+            modules.push(Box::new(rows::RowsModule));
+        }
+        modules.push(Box::new(ItemsModule::new(items, start.documents)));
+        let modules = Modules::validate(modules).map_err(all)?;
+        let mut loaded = modules.initialise(&mut around).map_err(all)?;
+        let Assembly { catalog, routes, children, .. } = loaded.take_assembly();
+
+        let (edge, edge_child) = Edge::build(EdgeParts {
+            system: system.clone(),
+            config: config(start),
+            version: "0".to_owned(),
+            routes,
+            authenticator: Arc::new(Keys::new(keys, clock.clone())),
+            authorizer: Arc::new(Roles::new(&permissions, &catalog)),
+            catalog,
+            invalidations: around.invalidations.clone(),
+            health: telemetry.health().clone(),
+            metrics: Arc::new(String::new),
+            clock,
+        })
+        .map_err(all)?;
+        let root = Supervisor::new(&system, "bench")
+            .child(telemetry.child(&system))
+            .children(children.into_iter().flat_map(|(_, children)| children))
+            .child(edge_child)
+            .into_spec();
+        let running = system.start(root).await?;
+        loaded.start(&Scope::system("bench.start", START_WITHIN)).await?;
+        telemetry.health().enter(Phase::Started);
+        Ok(Self { edge, system, loaded, running })
+    }
+
+    /// Ends it in order.
+    ///
+    /// # Errors
+    /// When the edge cannot be drained.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.edge.drain().await?;
+        self.loaded.stop(&Scope::system("bench.stop", START_WITHIN)).await;
+        self.running.shutdown().await;
+        Ok(())
+    }
 }
 
 /// A tap on the keeper of the items, with payloads, as an operator opens one.

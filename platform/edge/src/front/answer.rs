@@ -12,7 +12,7 @@ use troupe_kernel::{Failure, FailureKind, HttpRequest, HttpResponse, Problem};
 
 use super::routing::{Parameters, PathEntry, Spot};
 use super::{Answered, Exchange, Front, Outcome, body};
-use crate::gates::Passage;
+use crate::gates::{Passage, Station};
 use crate::http::{forwarded, idempotency};
 use crate::table::Entry;
 
@@ -109,8 +109,7 @@ impl Front {
         };
         let (port, response) = entry.route.target().open(&scope);
         let passage = Passage { route: number, request: Box::new(request) };
-        let gate = self.gates.of(&passage, &scope).clone();
-        gate.send(&scope, passage.into(), port);
+        self.gates.send(Station::Address, &scope, passage, port);
         drop(scope);
         let delivered = response.await;
 

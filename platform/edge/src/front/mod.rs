@@ -27,7 +27,7 @@ use troupe_actors::Moment;
 use troupe_kernel::clock::SharedClock;
 use troupe_kernel::{Failure, HeaderMap, Uuid, new_id};
 
-use crate::gates::{RateMessage, Stage};
+use crate::gates::Gates;
 use crate::http::cors::Cors;
 use crate::http::forwarded::{self, Network};
 use crate::http::trace::TraceParent;
@@ -44,7 +44,7 @@ pub(crate) use routing::{Paths, Spot};
 pub(crate) struct Front {
     pub(crate) table: Arc<Table>,
     pub(crate) paths: Paths,
-    pub(crate) gates: Stage<RateMessage>,
+    pub(crate) gates: Gates,
     pub(crate) clock: SharedClock,
     pub(crate) cors: Cors,
     pub(crate) proxies: Vec<Network>,

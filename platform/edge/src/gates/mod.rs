@@ -16,12 +16,19 @@ mod revocation;
 
 use std::sync::Arc;
 
-use troupe_actors::{ChildSpec, Message, Service, Shards, Spec, Supervisor, System};
+use troupe_actors::{
+    ChildSpec, Message, ReplyPort, Scope, Service, Shards, Spec, Supervisor, System,
+};
 use troupe_kernel::clock::SharedClock;
-use troupe_kernel::{Authenticator, Authorizer, Invalidations};
+use troupe_kernel::{Authenticator, Authorizer, Failure, HttpRequest, HttpResponse, Invalidations};
 
-pub(crate) use passage::{Passage, Stage};
-pub(crate) use rate::RateMessage;
+pub(crate) use passage::Passage;
+
+use auth::AuthMessage;
+use authz::AuthzMessage;
+use deliver::DeliverMessage;
+use passage::Stage;
+use rate::RateMessage;
 
 use crate::config::EdgeConfig;
 use crate::table::Table;
@@ -40,8 +47,73 @@ pub(crate) struct GateNeeds<'a> {
     pub(crate) invalidations: &'a Invalidations,
 }
 
-/// Builds all gates; answers the first one and the specification of their supervisor.
-pub(crate) fn build(needs: &GateNeeds<'_>) -> (Stage<RateMessage>, ChildSpec) {
+/// A station on the way of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Station {
+    /// The limit per address: where every request enters.
+    Address,
+    /// Says who asks.
+    Authentication,
+    /// Checks the permission of the route.
+    Authorization,
+    /// The limit per principal.
+    Principal,
+    /// Translates the request and hands it to its service.
+    Delivery,
+}
+
+impl Station {
+    /// All of them, in the order of the way.
+    pub const ALL: [Self; 5] =
+        [Self::Address, Self::Authentication, Self::Authorization, Self::Principal, Self::Delivery];
+}
+
+/// The gates of a node. Clones share them.
+#[derive(Clone)]
+pub struct Gates {
+    table: Arc<Table>,
+    address: Stage<RateMessage>,
+    authentication: Stage<AuthMessage>,
+    authorization: Stage<AuthzMessage>,
+    principal: Stage<RateMessage>,
+    delivery: Stage<DeliverMessage>,
+}
+
+impl Gates {
+    /// Sends a request in at a station, with what the stations before it have found out in its
+    /// scope, and waits for the answer. `route` is its number among the routes of the edge.
+    ///
+    /// # Errors
+    /// Those of the stations and of the service.
+    ///
+    /// # Panics
+    /// When there is no route of this number.
+    pub async fn enter(
+        &self,
+        station: Station,
+        route: u32,
+        request: HttpRequest,
+    ) -> Result<HttpResponse, Failure> {
+        let scope = request.scope.clone();
+        let (port, response) = self.table.get(route).route.target().open(&scope);
+        self.send(station, &scope, Passage { route, request: Box::new(request) }, port);
+        response.await.response
+    }
+
+    /// Sends a request in at a station.
+    pub(crate) fn send(&self, at: Station, scope: &Scope, passage: Passage, port: ReplyPort) {
+        match at {
+            Station::Address => self.address.send(scope, passage, port),
+            Station::Authentication => self.authentication.send(scope, passage, port),
+            Station::Authorization => self.authorization.send(scope, passage, port),
+            Station::Principal => self.principal.send(scope, passage, port),
+            Station::Delivery => self.delivery.send(scope, passage, port),
+        }
+    }
+}
+
+/// Builds all gates and the specification of their supervisor.
+pub(crate) fn build(needs: &GateNeeds<'_>) -> (Gates, ChildSpec) {
     let GateNeeds { config, table, .. } = needs;
     let mut children = Vec::new();
 
@@ -50,11 +122,11 @@ pub(crate) fn build(needs: &GateNeeds<'_>) -> (Stage<RateMessage>, ChildSpec) {
         move || deliver::DeliverGate::new(table.clone())
     });
     let entries_max = config.tokens.entries_max.div_ceil(deliver.all().len());
-    let deliver = Stage::new(deliver, passage::by_request);
+    let delivery = Stage::new(deliver, passage::by_request);
 
     let principal = shards(needs, "principal-limit", &mut children, {
         let limit = rate::Limit::new("principal", config.principal_limit);
-        let next = deliver.clone();
+        let next = delivery.clone();
         move || rate::RateGate::new(limit.clone(), rate::subject_key, next.clone())
     });
     let principal = Stage::new(principal, passage::by_subject);
@@ -74,13 +146,13 @@ pub(crate) fn build(needs: &GateNeeds<'_>) -> (Stage<RateMessage>, ChildSpec) {
             })
         }
     });
-    let authz_stage = Stage::new(authz.clone(), passage::by_subject);
+    let authorization = Stage::new(authz.clone(), passage::by_subject);
 
     let auth = shards(needs, "authentication", &mut children, {
         let authenticator = needs.authenticator.clone();
         let clock = needs.clock.clone();
         let table = (*table).clone();
-        let next = authz_stage.clone();
+        let next = authorization.clone();
         let ttl = config.tokens.ttl;
         move || {
             auth::AuthGate::new(auth::AuthParts {
@@ -93,11 +165,12 @@ pub(crate) fn build(needs: &GateNeeds<'_>) -> (Stage<RateMessage>, ChildSpec) {
             })
         }
     });
-    let auth_stage = Stage::new(auth.clone(), passage::by_credential);
+    let authentication = Stage::new(auth.clone(), passage::by_credential);
 
     let address = shards(needs, "address-limit", &mut children, {
         let limit = rate::Limit::new("address", config.address_limit);
-        move || rate::RateGate::new(limit.clone(), rate::address_key, auth_stage.clone())
+        let next = authentication.clone();
+        move || rate::RateGate::new(limit.clone(), rate::address_key, next.clone())
     });
     let address = Stage::new(address, passage::by_address);
 
@@ -109,7 +182,8 @@ pub(crate) fn build(needs: &GateNeeds<'_>) -> (Stage<RateMessage>, ChildSpec) {
     children.push(child);
 
     let spec = Supervisor::new(needs.system, "gates").children(children).into_spec();
-    (address, spec)
+    let table = (*table).clone();
+    (Gates { table, address, authentication, authorization, principal, delivery }, spec)
 }
 
 /// One supervised set of equal actors.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
-use troupe_actors::{Message, Scope, ServiceRef, Shards};
+use troupe_actors::{Message, ReplyPort, Scope, ServiceRef, Shards};
 use troupe_kernel::{HttpRequest, Uuid};
 
 use super::auth::API_KEY;
@@ -41,6 +41,14 @@ impl<M: Message> Stage<M> {
     /// The actor that is responsible for this request.
     pub(crate) fn of(&self, passage: &Passage, scope: &Scope) -> &ServiceRef<M> {
         (self.choose)(&self.shards, passage, scope)
+    }
+}
+
+impl<M: Message + From<Passage>> Stage<M> {
+    /// Sends a request to the actor that is responsible for it.
+    pub(crate) fn send(&self, scope: &Scope, passage: Passage, port: ReplyPort) {
+        let gate = self.of(&passage, scope).clone();
+        gate.send(scope, passage.into(), port);
     }
 }
 
