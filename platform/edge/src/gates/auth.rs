@@ -318,7 +318,9 @@ impl Brought {
 
     /// The credential, read.
     fn credential(&self) -> Result<Credential, Failure> {
-        let text = self.value.to_str().map_err(|_| faulty("the credential is not text"))?.trim();
+        let text = std::str::from_utf8(self.value.as_bytes())
+            .map_err(|_| faulty("the credential is not text"))?
+            .trim();
         let (is_key, token) = match self.field {
             Field::ApiKey => (true, text),
             Field::Authorization => {
@@ -330,7 +332,9 @@ impl Brought {
                 }
             }
         };
-        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        // Without a way out of the loop it looks at many bytes at once.
+        let is_plain = token.bytes().fold(true, |plain, byte| plain & byte.is_ascii_graphic());
+        if token.is_empty() || !is_plain {
             return Err(faulty("the credential is empty or has characters that none has"));
         }
         let secret = Secret::new(token);

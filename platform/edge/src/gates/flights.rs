@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
+use foldhash::quality::RandomState;
 use troupe_actors::{
     Failure, FailureKind, Message, Moment, Priority, ReplyPort, Scope, Sender, ServiceRef,
 };
@@ -99,8 +100,8 @@ pub(crate) enum Joined {
 }
 
 pub(crate) struct Flights<K> {
-    tickets: HashMap<K, u64>,
-    flights: HashMap<u64, Flight<K>>,
+    tickets: HashMap<K, u64, RandomState>,
+    flights: HashMap<u64, Flight<K>, RandomState>,
     next_ticket: u64,
 }
 
@@ -109,7 +110,7 @@ impl<K: Clone + Eq + Hash> Flights<K> {
         // A report outlives the incarnation that asked for it, in the mailbox: no later one may use
         // its ticket again, or the report would answer for another key.
         let next_ticket = Moment::now().as_nanos();
-        Self { tickets: HashMap::new(), flights: HashMap::new(), next_ticket }
+        Self { tickets: HashMap::default(), flights: HashMap::default(), next_ticket }
     }
 
     /// Lets a request wait for the look-up of `key`.
