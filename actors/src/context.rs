@@ -1,6 +1,7 @@
 //! What a handler has at hand: the scope and reply port of its message, itself, timers and tasks.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -193,6 +194,8 @@ impl<M: Message> Context<M> {
         let me = self.me.clone();
         let mark = me.lane.node.report_mark();
         let origin = self.scope.origin.clone();
+        // In its place before it is wrapped and spawned, each of which would move it.
+        let work: Pin<Box<dyn Future<Output = Option<M>> + Send>> = Box::pin(work);
         self.spawn(async move {
             match guarded(in_origin(origin, work)).await {
                 Ok(Some(message)) => report_to(&me, mark, message, true),
