@@ -8,7 +8,6 @@
 pub mod contenders;
 pub mod fixture;
 pub mod http;
-#[cfg(feature = "comparison")]
 pub mod micro;
 pub mod statistics;
 pub mod suite;

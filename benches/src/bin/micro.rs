@@ -20,10 +20,7 @@ fn main() -> anyhow::Result<()> {
     std::fs::remove_dir_all(&directory)?;
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("CPU ns of an operation, median of {rounds} rounds; load {}", load.trim());
-    println!("ratio: how many times as much CPU the plain way needs [95 %]\n");
-    println!("| operation | ns | plain way | ratio |\n|---|---|---|---|");
-    for row in rows? {
-        println!("| {} |", row.cells().join(" | "));
-    }
+    println!("×: how many times as much CPU the plain way needs [95 %]\n");
+    println!("{}", micro::table(&rows?));
     Ok(())
 }

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 use rustix::thread::{CpuSet, sched_setaffinity};
+use troupe_benches::micro;
 use troupe_benches::suite::catalog::{Catalog, Database, Pace, Scenario, folder};
 use troupe_benches::suite::goals::{Verdict, rows};
 use troupe_benches::suite::machine::Machine;
@@ -19,6 +20,10 @@ use troupe_benches::suite::record::{Record, goals_table, messaging_table, outcom
 use troupe_benches::suite::rounds::{self, Effort};
 use troupe_benches::suite::server::Place;
 use troupe_benches::suite::{callgrind, messaging};
+
+/// The allocator of the product, for what is measured in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SEED: u64 = 42;
 const QUICK: Effort = Effort { rounds: 5, divisor: 3, seed: SEED, open_seconds: 2 };
@@ -87,6 +92,7 @@ fn dispatch(options: &Options) -> anyhow::Result<bool> {
             for Scenario { name, what, .. } in &catalog.scenario {
                 println!("{name:<18} {what}");
             }
+            println!("messaging, micro, callgrind: messages, single operations, instructions");
             Ok(true)
         }
         _ => bail!("{HELP}"),
@@ -97,7 +103,8 @@ fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<b
     let began = Instant::now();
     let effort = if options.quick { QUICK } else { FULL };
     for name in names {
-        let known = catalog.scenario(name).is_some() || matches!(*name, "messaging" | "callgrind");
+        let known = catalog.scenario(name).is_some()
+            || matches!(*name, "messaging" | "micro" | "callgrind");
         ensure!(known, "no scenario `{name}`: see `suite list`");
     }
     let wanted = |name: &str, quick: bool| {
@@ -146,6 +153,11 @@ fn run(catalog: &Catalog, options: &Options, names: &[&str]) -> anyhow::Result<b
         record.findings.messaging =
             messaging::measure(&catalog.messaging, &kits, takes_part, effort)?;
         println!("{}", messaging_table(&record.findings));
+    }
+    if wanted("micro", true) {
+        println!("\nmicro [{:.0} s]", began.elapsed().as_secs_f64());
+        record.findings.micro = micro::measure(effort.rounds, &place.directory)?;
+        println!("{}", micro::table(&record.findings.micro));
     }
     if wanted("callgrind", true) {
         println!("\ncallgrind [{:.0} s]", began.elapsed().as_secs_f64());

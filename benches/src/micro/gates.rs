@@ -141,7 +141,7 @@ async fn measure(gates: &Gates, rounds: usize, all: &Visitors) -> anyhow::Result
         costs[5].push(new - whole[2]);
     }
     let rows = names.into_iter().zip(costs);
-    Ok(rows.map(|(name, ours)| Row { name, ours, plain: None }).collect())
+    Ok(rows.map(|(name, ours)| Row { name: name.to_owned(), ours, plain: None }).collect())
 }
 
 /// CPU nanoseconds of a request, its making left out.

@@ -7,6 +7,8 @@ mod secrets;
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cpu_time;
 use crate::statistics::{Draws, Ratio, median, ratio};
 
@@ -37,29 +39,31 @@ fn repeated<T>(mut operation: impl FnMut() -> T + 'static) -> Repeated {
 }
 
 /// What was measured of an operation: CPU nanoseconds, one figure for each round.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Row {
     /// What it is.
-    pub name: &'static str,
+    pub name: String,
     /// What it costs.
     pub ours: Vec<f64>,
     /// The plain way, and what that costs.
-    pub plain: Option<(&'static str, Vec<f64>)>,
+    pub plain: Option<(String, Vec<f64>)>,
 }
 
-impl Row {
-    /// The row of a table: the operation, its cost, and the plain way's with the ratio.
-    #[must_use]
-    pub fn cells(&self) -> [String; 4] {
-        let beside = self.plain.as_ref().map(|(name, costs)| {
-            let Ratio { median: times, low, high } = ratio(costs, &self.ours);
-            [
-                format!("{name}: {}", nanoseconds(median(costs))),
-                format!("{times:.2} [{low:.2}–{high:.2}]"),
-            ]
+/// The rows as a Markdown table: the operation, its cost, and the plain way's with the ratio.
+#[must_use]
+pub fn table(rows: &[Row]) -> String {
+    let mut text = "| operation | ns | the plain way, ns | × |\n|---|---|---|---|\n".to_owned();
+    for Row { name, ours, plain } in rows {
+        let beside = plain.as_ref().map(|(name, costs)| {
+            let Ratio { median: times, low, high } = ratio(costs, ours);
+            let cost = nanoseconds(median(costs));
+            (format!("{name}: {cost}"), format!("{times:.2} [{low:.2}–{high:.2}]"))
         });
-        let [plain, times] = beside.unwrap_or_default();
-        [self.name.to_owned(), nanoseconds(median(&self.ours)), plain, times]
+        let (plain, times) = beside.unwrap_or_default();
+        let cost = nanoseconds(median(ours));
+        text.push_str(&format!("| {name} | {cost} | {plain} | {times} |\n"));
     }
+    text
 }
 
 fn nanoseconds(cost: f64) -> String {
@@ -97,13 +101,13 @@ fn alternate(pairs: Vec<Pair>, rounds: usize) -> Vec<Row> {
         }
     }
     let mut rows: Vec<Row> = measured.into_iter().map(|(_, row)| row).collect();
-    rows.sort_by_key(|row| row.name);
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
     rows
 }
 
 fn with_row(pair: Pair) -> (Pair, Row) {
-    let plain = pair.plain.as_ref().map(|(name, _)| (*name, Vec::new()));
-    let row = Row { name: pair.name, ours: Vec::new(), plain };
+    let plain = pair.plain.as_ref().map(|(name, _)| ((*name).to_owned(), Vec::new()));
+    let row = Row { name: pair.name.to_owned(), ours: Vec::new(), plain };
     (pair, row)
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::catalog::{Catalog, Goal, Measure};
 use super::messaging::Costs;
 use super::rounds::{Outcome, Turn, peaks};
+use crate::micro;
 use crate::statistics::{Ratio, median, ratio};
 
 /// Everything that was measured.
@@ -14,6 +15,9 @@ pub struct Findings {
     pub scenarios: BTreeMap<String, Outcome>,
     /// CPU nanoseconds of a message: scenario, kit, rounds.
     pub messaging: BTreeMap<String, Costs>,
+    /// Single operations.
+    #[serde(default)]
+    pub micro: Vec<micro::Row>,
     /// User instructions of a request by contender.
     pub instructions: BTreeMap<String, f64>,
 }

@@ -13,6 +13,7 @@ use super::goals::{Findings, Row};
 use super::machine::Machine;
 use super::plots::{self, Plot};
 use super::rounds::{Effort, Outcome, Turn};
+use crate::micro;
 use crate::statistics::{Ratio, median, ratio};
 
 const OURS: &str = "troupe";
@@ -98,6 +99,10 @@ impl Record {
                 "\n## Messages\n\nCPU nanoseconds of an operation, and how many times as much as troupe.\n\n",
             );
             text.push_str(&messaging_table(&self.findings));
+        }
+        if !self.findings.micro.is_empty() {
+            text.push_str("\n## Single operations\n\nCPU nanoseconds.\n\n");
+            text.push_str(&micro::table(&self.findings.micro));
         }
         if !self.findings.instructions.is_empty() {
             text.push_str("\n## Instructions of a request, user side\n\n| | |\n|---|---|\n");
