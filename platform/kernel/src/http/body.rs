@@ -65,7 +65,7 @@ fn push_key(pointer: &mut String, key: &str) {
 /// Whether a string of the document holds an escaped NUL. Raw control characters are not JSON.
 fn escapes_nul(body: &[u8]) -> bool {
     let mut rest = body;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+    while let Some(at) = memchr::memchr(b'\\', rest) {
         let escape = &rest[at + 1..];
         if escape.starts_with(b"u0000") {
             return true;
