@@ -16,6 +16,8 @@ use crate::statistics::{Draws, median};
 
 /// The longest turn of a closed loop.
 const TURN_MAX: Duration = Duration::from_secs(120);
+/// A peer that is slow answers what it can in this time: it would take up most of the run.
+const PEER_TURN_MAX: Duration = Duration::from_secs(3);
 const OVERLOAD_SECONDS: u64 = 5;
 const OVERLOAD_BACKLOG: usize = 1000;
 /// What was paused handles its timers first.
@@ -231,7 +233,8 @@ fn generator(
     match scenario.pace {
         Pace::Closed => {
             run.requests_max = requests;
-            run.duration = TURN_MAX;
+            let warm_peer = entrant.pauses && round > 0;
+            run.duration = if warm_peer { PEER_TURN_MAX } else { TURN_MAX };
         }
         Pace::OfTight(share) => {
             run.mode = Mode::Open { rate_per_second: peak("tight")? * share };
