@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::process::{self, cargo, variable};
-use crate::services::{Purpose, Started};
+use crate::services::{Cache, Purpose, Started};
 use crate::tally::Tally;
 
 /// The variable by which everything finds PostgreSQL.
@@ -43,9 +43,9 @@ pub(crate) fn command(options: &Options) -> Result<bool> {
     if !process::run(build("bench", "suite", &[]))? {
         return Ok(false);
     }
-    let started = Started::start(Purpose::Measurements)?;
+    let started = Started::start(Purpose::Measurements, Cache::new(false)?)?;
     for missing in &started.missing {
-        println!("left out: everything on {missing}");
+        println!("left out: everything on {}: {}", missing.name, missing.why);
     }
     let postgres = started
         .variables

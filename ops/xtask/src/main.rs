@@ -28,7 +28,7 @@ The commands of the repository.
 
   cargo xtask test [--quick]     start the backing services, run every test, run the service suites
                                  again with every message sent through its encoding, then the tour
-                                 on both dialects; --quick leaves the tour out
+                                 on both dialects; --quick leaves the tour out and installs no service
   cargo xtask ci                 what a change must pass: fmt, clippy, doc, layers, deny, machete, the
                                  budget of instructions, test
   cargo xtask bench [--quick] [SCENARIO...]
@@ -38,14 +38,24 @@ The commands of the repository.
                                  count the instructions of a request and hold them against the budget
                                  in benches/results; --record lowers it
   cargo xtask layers             check the dependency rules and the shape of the tree (ARCHITECTURE.md)
-  cargo xtask services COMMAND   up | down | status | logs: the backing services (PostgreSQL)
+  cargo xtask services up [NAME...]
+                                 start the backing services, all or those named: postgres, redis, kafka,
+                                 s3, mail, oidc, etcd, postgres-replica, redis-replica; prints their variables
+  cargo xtask services COMMAND   down | status | logs, of all or of those named; env: the variables as
+                                 `export` lines; install: get their programs and start nothing.
+                                 --data DIR keeps the data there
 
 Variables
   TROUPE_TEST_POSTGRES            address of a PostgreSQL superuser; when it is set, `test` uses it
-                                  and starts nothing
+                                  and starts no server; so it is with every variable that `env` prints
   TROUPE_SERVICES_DIR             where the services keep their data (a folder in the temporary directory)
-  TROUPE_SERVICES_POSTGRES_PORT   port of PostgreSQL on 127.0.0.1 (55432)
+  TROUPE_SERVICES_CACHE           where their programs are installed (~/.cache/troupe-services)
   TROUPE_SERVICES_PROVIDER        docker | native; by default Docker when an engine answers
+  TROUPE_SERVICES_KAFKA_BROKERS   1 | 3 (1)
+  TROUPE_SERVICES_NAME_PORT       ports on 127.0.0.1: POSTGRES (55432), POSTGRES_REPLICA (55442),
+                                  REDIS (16379), REDIS_REPLICA (16380), KAFKA (19092, the next two, and
+                                  the controllers 100 above), S3 (17070), SMTP (11025), MAIL_API (18025),
+                                  OIDC (15556), ETCD (12379 and the next)
 ";
 
 fn main() -> ExitCode {
@@ -69,7 +79,7 @@ fn dispatch(arguments: &[&str]) -> Result<bool> {
             Ok(true)
         }
         ["layers"] => layers::command(&Workspace::load()?),
-        ["services", command] => services::command(command),
+        ["services", words @ ..] => services::command(words),
         ["test", options @ ..] => {
             test::command(&Workspace::load()?, test::Options::parse(options)?)
         }

@@ -1,35 +1,82 @@
 //! `cargo xtask services`: what the tests need beside the binary.
 //!
-//! A backing service is one file with one [`BackingService`]. It runs in Docker when an engine
-//! answers, otherwise natively from the packages of the system. All it writes lies in one folder
-//! named after its port, and `down` leaves nothing of it.
+//! A backing service is one file with one [`Service`]. It runs in Docker when an engine answers
+//! (`ops/compose.yaml`), otherwise natively: from the packages of the system, or from programs that
+//! are installed once into a cache. All it writes lies in one folder named after its port, and
+//! `down` leaves nothing of it.
 
 mod account;
-mod docker;
+mod ask;
+mod command;
+mod compose;
+mod install;
+mod place;
 mod postgres;
+mod redis;
+mod settings;
+mod started;
+mod unit;
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
-use crate::process::variable;
-use crate::services::postgres::Postgres;
+pub(crate) use self::command::command;
+pub(crate) use self::install::Cache;
+pub(crate) use self::started::Started;
+
+use self::place::Place;
+use self::settings::{Port, Settings};
+use self::unit::{State, Unit};
+
+/// A variable that the tests read, and its value.
+pub(crate) type Export = (&'static str, String);
 
 /// One program that the product talks to.
-pub(crate) trait BackingService {
-    /// The name on the screen.
+trait Service {
+    /// The name on the screen, of its folder and in the compose file.
     fn name(&self) -> &'static str;
-    /// What the tests are told: variables and their values.
-    fn variables(&self) -> Vec<(&'static str, String)>;
-    /// How it stands, found by asking it.
-    fn state(&self) -> State;
-    /// Starts it unless it runs, and returns when it answers.
-    fn up(&self) -> Result<()>;
-    /// Stops it and removes what it wrote. Nothing happens when it does not run.
-    fn down(&self) -> Result<()>;
-    /// The end of its log.
-    fn logs(&self) -> Result<String>;
+
+    /// The service that must answer before it starts.
+    fn needs(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Where it listens on 127.0.0.1; by the first it is known.
+    fn ports(&self) -> Vec<Port>;
+
+    /// What the tests are told, given its folder.
+    fn exports(&self, folder: &Path) -> Vec<Export>;
+
+    /// Gets its programs. Nothing happens when they are here.
+    fn install(&self, cache: &Cache) -> Result<()>;
+
+    /// Writes what it reads at its start, in Docker too.
+    fn prepare(&self, _place: &Place) -> Result<()> {
+        Ok(())
+    }
+
+    /// Starts its processes; does not wait for an answer.
+    fn start(&self, cache: &Cache, place: &Place) -> Result<()>;
+
+    /// Asks it in its own protocol.
+    fn healthy(&self) -> Result<()>;
+
+    /// The signal by which it ends quickly: its data is thrown away.
+    fn stop_signal(&self) -> &'static str {
+        "TERM"
+    }
+
+    /// Its names in the compose file.
+    fn containers(&self) -> Vec<String> {
+        vec![self.name().to_owned()]
+    }
+
+    /// What the compose file is told beside the ports.
+    fn compose_variables(&self, _place: &Place) -> Vec<(String, String)> {
+        Vec::new()
+    }
 }
 
 /// What backing services are started for.
@@ -41,139 +88,36 @@ pub(crate) enum Purpose {
     Measurements,
 }
 
-/// How a backing service stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum State {
-    /// It answers; says from where it runs.
-    Running(String),
-    /// It does not run and left nothing.
-    Stopped,
-    /// It left data behind but does not answer.
-    Broken(String),
-}
-
-/// Every backing service, in the order of starting.
-fn all(directory: &Path, purpose: Purpose) -> Result<Vec<Box<dyn BackingService>>> {
-    Ok(vec![Box::new(Postgres::new(directory, purpose)?)])
-}
-
-/// Runs `cargo xtask services COMMAND`.
-pub(crate) fn command(command: &str) -> Result<bool> {
-    let directory = directory();
-    let services = all(&directory, Purpose::Tests)?;
-    let result = run(command, &services);
-    remove_if_empty(&directory);
-    result
-}
-
-fn run(command: &str, services: &[Box<dyn BackingService>]) -> Result<bool> {
-    let mut well = true;
-    match command {
-        "up" => {
-            for service in services {
-                let _lock = lock()?;
-                service.up().with_context(|| format!("cannot start {}", service.name()))?;
-                report(service.as_ref());
-            }
-        }
-        "down" => {
-            for service in services.iter().rev() {
-                let _lock = lock()?;
-                service.down().with_context(|| format!("cannot stop {}", service.name()))?;
-                report(service.as_ref());
-            }
-        }
-        "status" => {
-            for service in services {
-                well &= matches!(service.state(), State::Running(_));
-                report(service.as_ref());
-            }
-        }
-        "logs" => {
-            for service in services {
-                println!("== {}\n{}", service.name(), service.logs()?);
-            }
-        }
-        other => bail!("services {other}: up, down, status or logs"),
+/// Every backing service, in the order of starting: what one needs comes before it, and what takes
+/// long to answer early.
+fn all(settings: &Settings) -> Result<Vec<Unit>> {
+    let mut services: Vec<Box<dyn Service>> =
+        vec![Box::new(postgres::Postgres::primary(settings)?)];
+    if settings.purpose == Purpose::Tests {
+        services.extend::<[Box<dyn Service>; 3]>([
+            Box::new(redis::Redis::primary(settings)?),
+            Box::new(postgres::Postgres::replica(settings)?),
+            Box::new(redis::Redis::replica(settings)?),
+        ]);
     }
-    Ok(well)
+    Ok(services.into_iter().map(|service| Unit::new(service, settings)).collect())
 }
 
-/// Services that one run of the tests started and will stop again.
-#[derive(Default)]
-pub(crate) struct Started {
-    services: Vec<Box<dyn BackingService>>,
-    /// What the tests are told.
-    pub(crate) variables: Vec<(&'static str, String)>,
-    /// What could not be started, and why.
-    pub(crate) missing: Vec<String>,
-}
-
-impl Started {
-    /// Starts what is not running; what is given by the environment or runs already is used and
-    /// left alone.
-    pub(crate) fn start(purpose: Purpose) -> Result<Self> {
-        let mut started = Self::default();
-        for service in all(&directory(), purpose)? {
-            let variables = service.variables();
-            if variables.iter().all(|(name, _)| variable(name).is_some()) {
-                println!("{}: given by the environment", service.name());
-                continue;
-            }
-            let _lock = lock()?;
-            let ran = matches!(service.state(), State::Running(_));
-            match service.up() {
-                Ok(()) => {
-                    report(service.as_ref());
-                    started.variables.extend(variables);
-                    if !ran {
-                        started.services.push(service);
-                    }
-                }
-                Err(error) => started.missing.push(format!("{}: {error:#}", service.name())),
-            }
-        }
-        remove_if_empty(&directory());
-        Ok(started)
+fn report(unit: &Unit) {
+    match unit.state() {
+        State::Running(at) => println!("{}: running, {at}", unit.name()),
+        State::Stopped => println!("{}: stopped", unit.name()),
+        State::Broken(why) => println!("{}: broken, {why}", unit.name()),
     }
-
-    /// Stops what [`Started::start`] started.
-    pub(crate) fn stop(self) -> Result<()> {
-        for service in self.services.iter().rev() {
-            let _lock = lock()?;
-            service.down().with_context(|| format!("cannot stop {}", service.name()))?;
-        }
-        remove_if_empty(&directory());
-        Ok(())
-    }
-}
-
-fn report(service: &dyn BackingService) {
-    match service.state() {
-        State::Running(from) => {
-            println!("{}: running, {from}", service.name());
-            for (name, value) in service.variables() {
-                println!("  export {name}={value}");
-            }
-        }
-        State::Stopped => println!("{}: stopped", service.name()),
-        State::Broken(why) => println!("{}: broken, {why}", service.name()),
-    }
-}
-
-/// The folder of all backing services.
-fn directory() -> PathBuf {
-    variable("TROUPE_SERVICES_DIR")
-        .map_or_else(|| std::env::temp_dir().join("troupe-services"), PathBuf::from)
 }
 
 /// Makes the folder and lets one start or stop at a time into it.
-fn lock() -> Result<File> {
-    let directory = directory();
-    fs::create_dir_all(&directory)
+fn lock(settings: &Settings) -> Result<File> {
+    let directory = &settings.directory;
+    fs::create_dir_all(directory)
         .with_context(|| format!("cannot create {}", directory.display()))?;
     ensure!(
-        account::owner(&directory)? == account::current()?,
+        account::owner(directory)? == account::current()?,
         "{} belongs to another user: set TROUPE_SERVICES_DIR",
         directory.display()
     );

@@ -1,27 +1,22 @@
-//! PostgreSQL for the tests: on loopback only, without a password, and without a promise to keep
-//! data over a power failure, because the folder is thrown away. For measurements it is another
-//! server, at the next port, which keeps that promise: it is part of what a write costs.
+//! PostgreSQL for the tests, and a replica that streams from it: on loopback only, without a
+//! password, and without a promise to keep data over a power failure, because the folder is thrown
+//! away. For measurements it is another server, at the next port, which keeps that promise: it is
+//! part of what a write costs.
 
-use std::fs;
-use std::net::TcpListener;
+use std::fs::{self, Permissions};
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::account::Account;
-use super::docker::{Container, Provider};
-use super::{BackingService, Purpose, State};
-use crate::process::{capture, succeeds, variable};
-
-const PORT: u16 = 55432;
-const IMAGE: &str = "postgres:17-alpine";
-const READY_WITHIN: Duration = Duration::from_secs(60);
-const LOG_LINES: u32 = 100;
-/// An option of Docker.
-const TRUST: &[&str] = &["--env", "POSTGRES_HOST_AUTH_METHOD=trust"];
+use super::install::Cache;
+use super::place::Place;
+use super::settings::{Port, Settings};
+use super::{Export, Purpose, Service, ask};
+use crate::process::{capture, variable};
 
 /// A test runs in a database of its own, many at once; nothing needs to survive.
 const FOR_TESTS: &[&str] = &[
@@ -33,260 +28,169 @@ const FOR_TESTS: &[&str] = &[
 ];
 /// What an operator would not change: fsync and all that belongs to it are on.
 const FOR_MEASUREMENTS: &[&str] = &["max_connections=400"];
+/// What a replica may fall behind and still follow.
+const FOR_REPLICAS: &str = "wal_keep_size=512MB";
 
-/// One server, known by its port.
+/// One server.
 pub(super) struct Postgres {
-    port: u16,
-    folder: PathBuf,
-    container: String,
+    port: Port,
+    /// The port of the one that it follows.
+    primary: Option<Port>,
     purpose: Purpose,
 }
 
 impl Postgres {
-    /// A server whose folder lies in `services`.
-    pub(super) fn new(services: &Path, purpose: Purpose) -> Result<Self> {
-        let port = match variable("TROUPE_SERVICES_POSTGRES_PORT") {
-            Some(text) => text
-                .parse()
-                .with_context(|| format!("TROUPE_SERVICES_POSTGRES_PORT={text} is not a port"))?,
-            None => PORT,
-        };
-        let port = if purpose == Purpose::Measurements { port + 1 } else { port };
-        let name = format!("postgres-{port}");
-        let container = format!("troupe-{name}");
-        Ok(Self { port, folder: services.join(&name), container, purpose })
+    pub(super) fn primary(settings: &Settings) -> Result<Self> {
+        let port = settings.port("POSTGRES", 55432)?;
+        Ok(Self { port, primary: None, purpose: settings.purpose })
     }
 
-    fn settings(&self) -> &'static [&'static str] {
-        match self.purpose {
+    pub(super) fn replica(settings: &Settings) -> Result<Self> {
+        let port = settings.port("POSTGRES_REPLICA", 55442)?;
+        let primary = Some(Self::primary(settings)?.port);
+        Ok(Self { port, primary, purpose: settings.purpose })
+    }
+
+    /// The options of the server, in the compose file too.
+    pub(super) fn settings(purpose: Purpose) -> Vec<&'static str> {
+        let settings = match purpose {
             Purpose::Tests => FOR_TESTS,
             Purpose::Measurements => FOR_MEASUREMENTS,
-        }
-    }
-
-    fn container<'a>(&'a self, arguments: &'a [&'a str]) -> Container<'a> {
-        Container {
-            name: &self.container,
-            image: IMAGE,
-            ports: (self.port, 5432),
-            options: match self.purpose {
-                Purpose::Tests => &[TRUST, &["--tmpfs", "/var/lib/postgresql/data"]],
-                Purpose::Measurements => &[TRUST],
-            },
-            arguments,
-        }
-    }
-
-    /// Where it was started, remembered in a file so that `down` stops the right one.
-    fn provider(&self) -> Option<Provider> {
-        match fs::read_to_string(self.folder.join("provider")).ok()?.as_str() {
-            "docker" => Some(Provider::Docker),
-            _ => Some(Provider::Native),
-        }
-    }
-
-    fn answers(&self, provider: Provider) -> bool {
-        match provider {
-            Provider::Docker => self.container(&[]).answers(&[
-                "pg_isready",
-                "--quiet",
-                "--host=127.0.0.1",
-                "--username=postgres",
-            ]),
-            Provider::Native => programs().is_ok_and(|programs| {
-                let mut probe = Command::new(programs.join("pg_isready"));
-                probe.args([
-                    "--quiet",
-                    "--host=127.0.0.1",
-                    "--username=postgres",
-                    "--dbname=postgres",
-                ]);
-                probe.arg(format!("--port={}", self.port));
-                succeeds(probe)
-            }),
-        }
-    }
-
-    fn prepare(&self, provider: Provider) -> Result<()> {
-        fs::create_dir_all(&self.folder)
-            .with_context(|| format!("cannot create {}", self.folder.display()))?;
-        let word = if provider == Provider::Docker { "docker" } else { "native" };
-        fs::write(self.folder.join("provider"), word).context("cannot remember where it runs")
-    }
-
-    fn up_docker(&self) -> Result<()> {
-        self.prepare(Provider::Docker)?;
-        let arguments: Vec<&str> =
-            self.settings().iter().flat_map(|setting| ["-c", setting]).collect();
-        let container = self.container(&arguments);
-        if container.exists() {
-            container.remove()?;
-        }
-        container.run()?;
-        self.wait(Provider::Docker)
-    }
-
-    fn up_native(&self) -> Result<()> {
-        let programs = programs()?;
-        let account = Account::for_server("postgres")?;
-        self.prepare(Provider::Native)?;
-        if let Some(account) = account {
-            account.give(&self.folder)?;
-        }
-        let data = self.folder.join("data");
-        if !data.join("PG_VERSION").is_file() {
-            let mut initdb = server(&programs, "initdb", account);
-            initdb.arg("--pgdata").arg(&data).args(["--username=postgres", "--auth=trust"]);
-            initdb.args(["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]);
-            capture(initdb)?;
-        }
-        let mut options =
-            format!("-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''", self.port);
-        for setting in self.settings() {
-            options.push_str(&format!(" -c {setting}"));
-        }
-        let mut start = server(&programs, "pg_ctl", account);
-        start.args(["start", "--silent", "--wait", "--timeout=60", "--options", &options]);
-        start.arg("--pgdata").arg(&data).arg("--log").arg(self.folder.join("server.log"));
-        ensure!(
-            succeeds(start),
-            "pg_ctl start failed; its log:\n{}",
-            self.logs().unwrap_or_default()
-        );
-        self.wait(Provider::Native)
-    }
-
-    /// Starts it there, or leaves nothing.
-    fn up_on(&self, provider: Provider) -> Result<()> {
-        let result = match provider {
-            Provider::Docker => self.up_docker(),
-            Provider::Native => self.up_native(),
         };
-        if result.is_err() {
-            self.down().context("cleaning up after a failed start")?;
-        }
-        result
+        settings.iter().copied().chain([FOR_REPLICAS]).collect()
     }
 
-    fn wait(&self, provider: Provider) -> Result<()> {
-        let start = Instant::now();
-        while !self.answers(provider) {
-            if start.elapsed() > READY_WITHIN {
-                bail!(
-                    "no answer within {} s; its log:\n{}",
-                    READY_WITHIN.as_secs(),
-                    self.logs().unwrap_or_default()
-                );
+    /// Makes the data of a server that starts, as the account that it will run as.
+    fn make_data(&self, data: &Path, account: Option<Account>) -> Result<()> {
+        let mut make = match &self.primary {
+            None => {
+                let mut initdb = program("initdb", account)?;
+                initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8"]);
+                initdb.arg("--locale=C.UTF-8");
+                initdb
             }
-            thread::sleep(Duration::from_millis(100));
-        }
-        Ok(())
-    }
-
-    fn stop_native(&self) -> Result<()> {
-        let data = self.folder.join("data");
-        if !data.join("postmaster.pid").is_file() {
-            return Ok(());
-        }
-        let mut stop = server(&programs()?, "pg_ctl", Account::for_server("postgres")?);
-        stop.args(["stop", "--silent", "--wait", "--mode=immediate", "--pgdata"]).arg(&data);
-        // A stale pid file makes pg_ctl fail although nothing runs: only an answer is a failure.
-        ensure!(
-            succeeds(stop) || !self.answers(Provider::Native),
-            "pg_ctl stop failed and it still answers"
-        );
-        Ok(())
+            Some(primary) => {
+                let mut copy = program("pg_basebackup", account)?;
+                copy.args(["--host=127.0.0.1", "--username=postgres", "--write-recovery-conf"]);
+                copy.args(["--checkpoint=fast", &format!("--port={}", primary.number)]);
+                copy
+            }
+        };
+        make.arg("--no-sync").arg("--pgdata").arg(data);
+        capture(make).map(drop)
     }
 }
 
-impl BackingService for Postgres {
+impl Service for Postgres {
     fn name(&self) -> &'static str {
-        "PostgreSQL"
+        if self.primary.is_some() { "postgres-replica" } else { "postgres" }
     }
 
-    fn variables(&self) -> Vec<(&'static str, String)> {
-        vec![(
-            "TROUPE_TEST_POSTGRES",
-            format!("postgres://postgres@127.0.0.1:{}/postgres", self.port),
-        )]
+    fn needs(&self) -> Option<&'static str> {
+        self.primary.as_ref().map(|_| "postgres")
     }
 
-    fn state(&self) -> State {
-        match self.provider() {
-            None => State::Stopped,
-            Some(provider) if self.answers(provider) => {
-                let place = match provider {
-                    Provider::Docker => format!("container {}", self.container),
-                    Provider::Native => format!("natively in {}", self.folder.display()),
-                };
-                State::Running(place)
-            }
+    fn ports(&self) -> Vec<Port> {
+        vec![self.port.clone()]
+    }
+
+    fn exports(&self, _folder: &Path) -> Vec<Export> {
+        let variable = match self.primary {
+            Some(_) => "TROUPE_TEST_POSTGRES_REPLICA_URL",
+            None => "TROUPE_TEST_POSTGRES",
+        };
+        vec![(variable, format!("postgres://postgres@127.0.0.1:{}/postgres", self.port.number))]
+    }
+
+    fn install(&self, _cache: &Cache) -> Result<()> {
+        programs().map(drop)
+    }
+
+    fn start(&self, _cache: &Cache, place: &Place) -> Result<()> {
+        let account = Account::for_server("postgres")?;
+        let data = place.make("data")?;
+        // What the server insists on.
+        fs::set_permissions(&data, Permissions::from_mode(0o700))?;
+        if let Some(account) = account {
+            account.give(&data)?;
+        }
+        self.make_data(&data, account)?;
+        let mut server = program("postgres", account)?;
+        server.arg("-D").arg(&data).args(["-p", &self.port.number.to_string()]);
+        server.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
+        for setting in Self::settings(self.purpose) {
+            server.args(["-c", setting]);
+        }
+        place.spawn("server", server)
+    }
+
+    fn healthy(&self) -> Result<()> {
+        match self.primary {
             Some(_) => {
-                State::Broken(format!("{} is there but nothing answers", self.folder.display()))
+                let answer = query(self.port.number, "SELECT status FROM pg_stat_wal_receiver")?;
+                ensure!(answer.contains("streaming"), "it does not stream from the primary");
             }
-        }
-    }
-
-    fn up(&self) -> Result<()> {
-        match self.state() {
-            State::Running(_) => return Ok(()),
-            State::Broken(_) => self.down()?,
-            State::Stopped => {}
-        }
-        TcpListener::bind(("127.0.0.1", self.port)).with_context(|| {
-            format!(
-                "port {} is taken by another program: set TROUPE_SERVICES_POSTGRES_PORT",
-                self.port
-            )
-        })?;
-        let provider = Provider::choose()?;
-        let mut result = self.up_on(provider);
-        if let Err(error) = &result
-            && provider == Provider::Docker
-            && programs().is_ok()
-        {
-            println!("PostgreSQL: not in Docker ({error:#}); natively instead");
-            result = self.up_on(Provider::Native);
-        }
-        result
-    }
-
-    fn down(&self) -> Result<()> {
-        match self.provider() {
-            Some(Provider::Docker) if self.container(&[]).exists() => {
-                self.container(&[]).remove()?
-            }
-            Some(Provider::Native) => self.stop_native()?,
-            _ => {}
-        }
-        if self.folder.exists() {
-            fs::remove_dir_all(&self.folder)
-                .with_context(|| format!("cannot remove {}", self.folder.display()))?;
+            None => query(self.port.number, "SELECT 1").map(drop)?,
         }
         Ok(())
     }
 
-    fn logs(&self) -> Result<String> {
-        match self.provider() {
-            None => Ok("it does not run".to_owned()),
-            Some(Provider::Docker) => self.container(&[]).logs(LOG_LINES),
-            Some(Provider::Native) => {
-                let text = fs::read_to_string(self.folder.join("server.log")).unwrap_or_default();
-                let lines: Vec<&str> = text.lines().collect();
-                Ok(lines[lines.len().saturating_sub(LOG_LINES as usize)..].join("\n"))
-            }
+    /// An immediate shutdown: no checkpoint, but shared memory is given back.
+    fn stop_signal(&self) -> &'static str {
+        "QUIT"
+    }
+}
+
+/// Asks a server that trusts us; its answer to the end, in the form of the protocol.
+fn query(port: u16, sql: &str) -> Result<String> {
+    /// Version 3.0, then pairs of names and values.
+    const START: &[u8] = b"\0\x03\0\0user\0postgres\0database\0postgres\0\0";
+    let mut stream = ask::connect(port)?;
+    send(&mut stream, None, START)?;
+    until_ready(&mut stream)?;
+    send(&mut stream, Some(b'Q'), format!("{sql}\0").as_bytes())?;
+    let answer = until_ready(&mut stream)?;
+    send(&mut stream, Some(b'X'), b"")?;
+    Ok(answer)
+}
+
+fn send(stream: &mut impl Write, kind: Option<u8>, body: &[u8]) -> Result<()> {
+    let length = u32::try_from(body.len() + 4)?;
+    let mut message = Vec::from_iter(kind);
+    message.extend(length.to_be_bytes());
+    message.extend(body);
+    stream.write_all(&message).context("it does not listen any more")
+}
+
+/// Reads messages until the server waits for a query.
+fn until_ready(stream: &mut impl Read) -> Result<String> {
+    /// Bytes of one message.
+    const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+    let mut answer = String::new();
+    loop {
+        let mut head = [0; 5];
+        stream.read_exact(&mut head).context("no answer of the server")?;
+        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+        ensure!((4..MESSAGE_BYTES_MAX).contains(&length), "what listens there is not PostgreSQL");
+        let mut body = vec![0; length - 4];
+        stream.read_exact(&mut body).context("half an answer of the server")?;
+        let text = String::from_utf8_lossy(&body);
+        match head[0] {
+            b'Z' => return Ok(answer),
+            b'E' => anyhow::bail!("it says {}", text.replace('\0', " ").trim()),
+            _ => answer.push_str(&text),
         }
     }
 }
 
 /// A program of the server, run as the account from a folder that it can read.
-fn server(programs: &Path, name: &str, account: Option<Account>) -> Command {
-    let mut command = Command::new(programs.join(name));
+fn program(name: &str, account: Option<Account>) -> Result<Command> {
+    let mut command = Command::new(programs()?.join(name));
     command.current_dir("/").env("LC_ALL", "C.UTF-8");
     if let Some(account) = account {
         account.run(&mut command);
     }
-    command
+    Ok(command)
 }
 
 /// The folder with the newest `initdb`: Debian keeps it off the path, one per version.
@@ -305,22 +209,27 @@ fn programs() -> Result<PathBuf> {
     }
     let paths = variable("PATH").unwrap_or_default();
     std::env::split_paths(&paths).find(|path| path.join("initdb").is_file()).context(
-        "no Docker engine answers and there is no PostgreSQL here: `apt-get install postgresql`, or give the \
-         address of a server in TROUPE_TEST_POSTGRES",
+        "there is no PostgreSQL here: `apt-get install postgresql`, or give the address of a server in \
+         TROUPE_TEST_POSTGRES",
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::settings::Settings;
 
     #[test]
     fn a_server_for_measurements_is_another_one_and_syncs() {
-        let server = |purpose| Postgres::new(Path::new("services"), purpose).expect("a port");
+        let server = |purpose| {
+            let settings = Settings::read(None, purpose, Cache::new(false).expect("a home"))
+                .expect("a folder");
+            Postgres::primary(&settings).expect("a port")
+        };
         let (tests, measured) = (server(Purpose::Tests), server(Purpose::Measurements));
-        assert!(tests.settings().contains(&"fsync=off"));
-        assert!(measured.settings().iter().all(|setting| !setting.contains("off")));
-        assert_ne!(tests.folder, measured.folder);
-        assert_ne!(tests.container, measured.container);
+        assert!(Postgres::settings(Purpose::Tests).contains(&"fsync=off"));
+        let settings = Postgres::settings(Purpose::Measurements);
+        assert!(settings.iter().all(|setting| !setting.contains("off")));
+        assert_ne!(tests.port, measured.port);
     }
 }
