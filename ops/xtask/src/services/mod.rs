@@ -10,6 +10,7 @@ mod ask;
 mod command;
 mod compose;
 mod install;
+mod kafka;
 mod place;
 mod postgres;
 mod redis;
@@ -94,8 +95,9 @@ fn all(settings: &Settings) -> Result<Vec<Unit>> {
     let mut services: Vec<Box<dyn Service>> =
         vec![Box::new(postgres::Postgres::primary(settings)?)];
     if settings.purpose == Purpose::Tests {
-        services.extend::<[Box<dyn Service>; 3]>([
+        services.extend::<[Box<dyn Service>; 4]>([
             Box::new(redis::Redis::primary(settings)?),
+            Box::new(kafka::Kafka::new(settings)?),
             Box::new(postgres::Postgres::replica(settings)?),
             Box::new(redis::Redis::replica(settings)?),
         ]);

@@ -5,6 +5,7 @@
 //! must be quick downloads nothing and says what is not here.
 
 pub(super) mod debian;
+pub(super) mod maven;
 
 use std::fmt;
 use std::fs::{self, File};
