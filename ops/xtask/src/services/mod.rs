@@ -9,11 +9,15 @@ mod account;
 mod ask;
 mod command;
 mod compose;
+mod etcd;
 mod install;
 mod kafka;
+mod mail;
+mod oidc;
 mod place;
 mod postgres;
 mod redis;
+mod s3;
 mod settings;
 mod started;
 mod unit;
@@ -95,9 +99,13 @@ fn all(settings: &Settings) -> Result<Vec<Unit>> {
     let mut services: Vec<Box<dyn Service>> =
         vec![Box::new(postgres::Postgres::primary(settings)?)];
     if settings.purpose == Purpose::Tests {
-        services.extend::<[Box<dyn Service>; 4]>([
+        services.extend::<[Box<dyn Service>; 8]>([
             Box::new(redis::Redis::primary(settings)?),
             Box::new(kafka::Kafka::new(settings)?),
+            Box::new(s3::S3::new(settings)?),
+            Box::new(mail::Mail::new(settings)?),
+            Box::new(oidc::Oidc::new(settings)?),
+            Box::new(etcd::Etcd::new(settings)?),
             Box::new(postgres::Postgres::replica(settings)?),
             Box::new(redis::Redis::replica(settings)?),
         ]);

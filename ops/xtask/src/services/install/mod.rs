@@ -5,7 +5,9 @@
 //! must be quick downloads nothing and says what is not here.
 
 pub(super) mod debian;
+pub(super) mod go;
 pub(super) mod maven;
+pub(super) mod npm;
 
 use std::fmt;
 use std::fs::{self, File};
