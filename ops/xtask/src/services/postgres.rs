@@ -25,11 +25,13 @@ const FOR_TESTS: &[&str] = &[
     "synchronous_commit=off",
     "full_page_writes=off",
     "autovacuum_naptime=10s",
+    // A new database is written to the log whole: half of it compressed, and enough of it kept for a
+    // replica that falls behind.
+    "wal_compression=lz4",
+    "wal_keep_size=1GB",
 ];
 /// What an operator would not change: fsync and all that belongs to it are on.
 const FOR_MEASUREMENTS: &[&str] = &["max_connections=400"];
-/// What a replica may fall behind and still follow.
-const FOR_REPLICAS: &str = "wal_keep_size=512MB";
 
 /// One server.
 pub(super) struct Postgres {
@@ -52,12 +54,11 @@ impl Postgres {
     }
 
     /// The options of the server, in the compose file too.
-    pub(super) fn settings(purpose: Purpose) -> Vec<&'static str> {
-        let settings = match purpose {
+    pub(super) fn settings(purpose: Purpose) -> &'static [&'static str] {
+        match purpose {
             Purpose::Tests => FOR_TESTS,
             Purpose::Measurements => FOR_MEASUREMENTS,
-        };
-        settings.iter().copied().chain([FOR_REPLICAS]).collect()
+        }
     }
 
     /// Makes the data of a server that starts, as the account that it will run as.
