@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::install::Cache;
 use super::settings::Settings;
-use super::unit::Unit;
+use super::unit::{Unit, start_all};
 use super::{Purpose, all, lock, remove_if_empty, report};
 
 /// What is asked for.
@@ -66,37 +66,18 @@ fn up(words: &Words, settings: &Settings, units: &[Unit]) -> Result<bool> {
             .any(|asked| asked.name() == unit.name() || asked.service.needs() == Some(unit.name()))
     };
     let mut well = true;
-    let mut waiting: Vec<&Unit> = Vec::new();
     let _lock = lock(settings)?;
-    for unit in units.iter().filter(|unit| needed(unit)) {
-        if unit.service.needs().is_some() {
-            well &= await_all(&mut waiting);
-        }
-        match unit.start() {
-            Ok(_) => waiting.push(unit),
+    for (unit, result) in start_all(units.iter().filter(|unit| needed(unit))) {
+        match result {
+            Ok(_) => report(unit),
             Err(error) => {
                 println!("{}: cannot be started: {error:#}", unit.name());
                 well = false;
             }
         }
     }
-    well &= await_all(&mut waiting);
     print_exports(words, units);
     Ok(well)
-}
-
-fn await_all(waiting: &mut Vec<&Unit>) -> bool {
-    let mut well = true;
-    for unit in waiting.drain(..) {
-        match unit.wait() {
-            Ok(()) => report(unit),
-            Err(error) => {
-                println!("{}: cannot be started: {error:#}", unit.name());
-                well = false;
-            }
-        }
-    }
-    well
 }
 
 /// Stops all that is asked for, and before it what needs it.

@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn a_process_that_got_the_id_later_is_left_alone() {
         let place = place("later");
-        let mut other = shell("sleep 600").spawn().expect("sh exists");
+        let mut other = shell("exec sleep 600").spawn().expect("sh exists");
         place.write("server.pid", &format!("{} 1\n", other.id())).expect("it is ours");
         place.stop("KILL").expect("there is nothing to end");
         assert!(place.running().is_empty());

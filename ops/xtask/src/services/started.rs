@@ -2,17 +2,18 @@
 
 use anyhow::{Context, Result};
 
-use super::install::{Cache, NotInstalled};
+use super::install::{Cache, NotHere};
 use super::settings::Settings;
-use super::unit::Unit;
+use super::unit::{Unit, start_all};
 use super::{Export, Purpose, all, lock, remove_if_empty, report};
 use crate::process::variable;
 
 /// Services that one run started and will stop again.
 pub(crate) struct Started {
     settings: Settings,
-    /// Each with whether we started it.
-    units: Vec<(Unit, bool)>,
+    units: Vec<Unit>,
+    /// The names of those that were not running before.
+    ours: Vec<&'static str>,
     /// What the tests are told.
     pub(crate) variables: Vec<Export>,
     /// What could not be started.
@@ -24,8 +25,8 @@ pub(crate) struct Started {
 pub(crate) struct Missing {
     pub(crate) name: &'static str,
     pub(crate) why: String,
-    /// Its programs are not on this machine; otherwise they are, and it does not start.
-    pub(crate) not_installed: bool,
+    /// It cannot be had on this machine; otherwise it is here and does not start.
+    pub(crate) not_here: bool,
 }
 
 impl Started {
@@ -33,71 +34,49 @@ impl Started {
     /// left alone. Nothing is downloaded unless `cache` may.
     pub(crate) fn start(purpose: Purpose, cache: Cache) -> Result<Self> {
         let settings = Settings::read(None, purpose, cache)?;
-        let units = all(&settings)?;
+        let mut units = all(&settings)?;
+        units.retain(|unit| !is_given(unit));
         // Until all of them answer: another run would take one that starts for a broken one.
         let lock = lock(&settings)?;
-        let mut started =
-            Self { settings, units: Vec::new(), variables: Vec::new(), missing: Vec::new() };
-        let mut waiting = Vec::new();
-        for unit in units {
-            let needed = unit.service.needs();
-            // What it needs must answer first: a replica copies what its primary has.
-            if needed.is_some() {
-                started.await_all(&mut waiting);
-            }
-            started.begin(unit, needed, &mut waiting);
-        }
-        started.await_all(&mut waiting);
-        drop(lock);
-        remove_if_empty(&started.settings.directory);
-        Ok(started)
-    }
-
-    fn begin(&mut self, unit: Unit, needed: Option<&str>, waiting: &mut Vec<(Unit, bool)>) {
-        if unit.exports().iter().all(|(name, _)| variable(name).is_some()) {
-            println!("{}: given by the environment", unit.name());
-            return;
-        }
-        if let Some(needed) = needed
-            && !self.units.iter().any(|(unit, _)| unit.name() == needed)
-        {
-            let why = format!("it needs {needed}, which was not started here");
-            self.missing.push(Missing { name: unit.name(), why, not_installed: true });
-            return;
-        }
-        match unit.start() {
-            Ok(ours) => waiting.push((unit, ours)),
-            Err(error) => self.miss(&unit, &error),
-        }
-    }
-
-    fn await_all(&mut self, waiting: &mut Vec<(Unit, bool)>) {
-        for (unit, ours) in waiting.drain(..) {
-            match unit.wait() {
-                Ok(()) => {
-                    report(&unit);
-                    self.variables.extend(unit.exports());
-                    self.units.push((unit, ours));
+        let (mut ours, mut variables, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+        for (unit, result) in start_all(units.iter()) {
+            match result {
+                Ok(started) => {
+                    report(unit);
+                    variables.extend(unit.exports());
+                    ours.extend(started.then(|| unit.name()));
                 }
-                Err(error) => self.miss(&unit, &error),
+                Err(error) => missing.push(Missing::new(unit, &error)),
             }
         }
-    }
-
-    fn miss(&mut self, unit: &Unit, error: &anyhow::Error) {
-        let not_installed = error.chain().any(|cause| cause.is::<NotInstalled>());
-        self.missing.push(Missing { name: unit.name(), why: format!("{error:#}"), not_installed });
+        drop(lock);
+        remove_if_empty(&settings.directory);
+        Ok(Self { settings, units, ours, variables, missing })
     }
 
     /// Stops what [`Started::start`] started.
     pub(crate) fn stop(self) -> Result<()> {
-        for (unit, ours) in self.units.iter().rev() {
-            if *ours {
-                let _lock = lock(&self.settings)?;
-                unit.down().with_context(|| format!("cannot stop {}", unit.name()))?;
-            }
+        for unit in self.units.iter().rev().filter(|unit| self.ours.contains(&unit.name())) {
+            let _lock = lock(&self.settings)?;
+            unit.down().with_context(|| format!("cannot stop {}", unit.name()))?;
         }
         remove_if_empty(&self.settings.directory);
         Ok(())
     }
+}
+
+impl Missing {
+    fn new(unit: &Unit, error: &anyhow::Error) -> Self {
+        let not_here = error.chain().any(|cause| cause.is::<NotHere>());
+        Self { name: unit.name(), why: format!("{error:#}"), not_here }
+    }
+}
+
+/// Whether the environment says where it is.
+fn is_given(unit: &Unit) -> bool {
+    let given = unit.exports().iter().all(|(name, _)| variable(name).is_some());
+    if given {
+        println!("{}: given by the environment", unit.name());
+    }
+    given
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::compose::Compose;
-use super::install::NotInstalled;
+use super::install::NotHere;
 use super::place::Place;
 use super::settings::{Provider, Settings};
 use super::{Export, Service};
@@ -137,7 +137,7 @@ impl Unit {
     fn start_on(&self, provider: Provider) -> Result<()> {
         if provider == Provider::Native {
             let installed = self.service.install(&self.settings.cache);
-            installed.map_err(|error| NotInstalled(format!("{error:#}")))?;
+            installed.map_err(|error| NotHere(format!("{error:#}")))?;
         }
         self.place.make("")?;
         let word = if provider == Provider::Docker { "docker" } else { "native" };
@@ -188,6 +188,37 @@ impl Unit {
     }
 }
 
+/// Starts services side by side, each after the one that it needs, and waits until they answer. What
+/// came of each: whether it was started (`false`: it ran already) or why it does not run.
+pub(super) fn start_all<'a>(
+    units: impl Iterator<Item = &'a Unit>,
+) -> Vec<(&'a Unit, Result<bool>)> {
+    let mut done: Vec<(&Unit, Result<bool>)> = Vec::new();
+    let mut waiting = Vec::new();
+    for unit in units {
+        if let Some(needed) = unit.service.needs() {
+            await_all(&mut waiting, &mut done);
+            if !done.iter().any(|(unit, result)| unit.name() == needed && result.is_ok()) {
+                let why = NotHere(format!("it needs {needed}, which was not started here"));
+                done.push((unit, Err(why.into())));
+                continue;
+            }
+        }
+        match unit.start() {
+            Ok(ours) => waiting.push((unit, ours)),
+            Err(error) => done.push((unit, Err(error))),
+        }
+    }
+    await_all(&mut waiting, &mut done);
+    done
+}
+
+fn await_all<'a>(waiting: &mut Vec<(&'a Unit, bool)>, done: &mut Vec<(&'a Unit, Result<bool>)>) {
+    for (unit, ours) in waiting.drain(..) {
+        done.push((unit, unit.wait().map(|()| ours)));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -202,14 +233,20 @@ mod tests {
 
     /// A server of a shell script, healthy once its folder has a file `ready`.
     struct Script {
-        text: &'static str,
+        name: &'static str,
+        needs: Option<&'static str>,
+        text: String,
         port: u16,
         folder: std::path::PathBuf,
     }
 
     impl Service for Script {
         fn name(&self) -> &'static str {
-            "script"
+            self.name
+        }
+
+        fn needs(&self) -> Option<&'static str> {
+            self.needs
         }
 
         fn ports(&self) -> Vec<Port> {
@@ -226,7 +263,7 @@ mod tests {
 
         fn start(&self, _cache: &Cache, place: &Place) -> Result<()> {
             let mut shell = Command::new("sh");
-            shell.args(["-c", self.text]).current_dir(place.folder());
+            shell.args(["-c", &self.text]).current_dir(place.folder());
             place.spawn("server", shell)
         }
 
@@ -237,16 +274,26 @@ mod tests {
     }
 
     /// A unit with a folder and a port of its own.
-    fn unit(name: &str, text: &'static str) -> Unit {
+    fn unit(name: &str, text: &str) -> Unit {
+        unit_that_needs(None, "script", name, text)
+    }
+
+    fn unit_that_needs(
+        needs: Option<&'static str>,
+        name: &'static str,
+        test: &str,
+        text: &str,
+    ) -> Unit {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = free.local_addr().expect("it is bound").port();
         let directory =
-            std::env::temp_dir().join(format!("xtask-unit-{name}-{}", std::process::id()));
-        let folder = directory.join(format!("script-{port}"));
+            std::env::temp_dir().join(format!("xtask-unit-{test}-{}", std::process::id()));
+        let folder = directory.join(format!("{name}-{port}"));
         let cache = Cache::new(false).expect("a home");
         let provider = Some(Provider::Native);
         let settings = Settings { directory, cache, purpose: Purpose::Tests, provider };
-        Unit::new(Box::new(Script { text, port, folder }), &settings)
+        let script = Script { name, needs, text: text.to_owned(), port, folder };
+        Unit::new(Box::new(script), &settings)
     }
 
     fn remove(unit: &Unit) {
@@ -299,5 +346,33 @@ mod tests {
         let error = unit.start().expect_err("the port is taken");
         assert!(error.to_string().contains("TROUPE_SERVICES_SCRIPT_PORT"), "{error}");
         assert!(!unit.place.folder().exists());
+    }
+    #[test]
+    fn a_replica_starts_when_its_primary_answers() {
+        let primary = unit("order", "sleep 0.3; touch ready; exec sleep 600");
+        let replica = unit_that_needs(
+            Some("script"),
+            "replica",
+            "order",
+            "cp ../script-*/ready ready || exit 1; exec sleep 600",
+        );
+        let results = start_all([&primary, &replica].into_iter());
+        for (unit, result) in results {
+            assert!(result.expect("it starts"), "{} ran already", unit.name());
+        }
+        replica.down().expect("it heeds a signal");
+        remove(&primary);
+    }
+
+    #[test]
+    fn a_replica_is_not_to_be_had_without_its_primary() {
+        let primary = unit("without", "exit 1");
+        let replica = unit_that_needs(Some("script"), "replica", "without", "touch ready");
+        let results = start_all([&primary, &replica].into_iter());
+        let errors: Vec<_> =
+            results.into_iter().map(|(_, result)| result.expect_err("it ended")).collect();
+        assert!(!errors[0].is::<NotHere>(), "a server that ends is a fault: {:#}", errors[0]);
+        assert!(errors[1].is::<NotHere>() && !replica.place.folder().exists(), "{:#}", errors[1]);
+        remove(&primary);
     }
 }

@@ -24,19 +24,19 @@ pub(crate) struct Cache {
     may_download: bool,
 }
 
-/// The programs of a service are not on this machine; says why and how to get them.
+/// A service cannot be had on this machine; says why, and how to get it.
 ///
 /// It is told apart from a service that is here and does not start, which is a fault.
 #[derive(Debug)]
-pub(super) struct NotInstalled(pub(super) String);
+pub(super) struct NotHere(pub(super) String);
 
-impl fmt::Display for NotInstalled {
+impl fmt::Display for NotHere {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for NotInstalled {}
+impl std::error::Error for NotHere {}
 
 impl Cache {
     /// The cache; whether it may download what it lacks.
