@@ -1,7 +1,7 @@
 //! The unit of work: all or nothing, once per key, with its effects.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use troupe_actors::{Idempotency, Origin, Principal, PrincipalKind, Scope, System, SystemConfig};
@@ -91,6 +91,26 @@ async fn a_command_that_fails_leaves_nothing_behind() {
             .await;
         assert_eq!(result.unwrap_err().code(), "notes.no");
         assert_eq!(counts(&db).await, (0, 0, 0, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_effect_that_its_guard_refuses_takes_the_work_with_it() {
+    for_both(MIGRATIONS, async |db: Db| {
+        let refuses = Arc::new(AtomicBool::new(true));
+        let guard = refuses.clone();
+        db.guard(Effect::Events, move || {
+            let refuses = guard.load(Ordering::SeqCst);
+            refuses.then(|| Failure::unavailable("notes.full", "too many events wait"))
+        });
+        let refused = create(&db, &scope(), tenant(), "first").await.unwrap_err();
+        assert_eq!(refused.code(), "notes.full");
+        assert_eq!(counts(&db).await, (0, 0, 0, 0));
+        write(&db, tenant(), "without effects").await.unwrap();
+        refuses.store(false, Ordering::SeqCst);
+        create(&db, &scope(), tenant(), "first").await.unwrap();
+        assert_eq!(counts(&db).await, (1, 1, 1, 2));
     })
     .await;
 }
