@@ -71,6 +71,7 @@ pub async fn serve(start: Start) -> anyhow::Result<()> {
         authorizer: Arc::new(Roles::new(&permissions, &catalog)),
         catalog,
         invalidations: around.invalidations.clone(),
+        ledger: None,
         health: telemetry.health().clone(),
         metrics: Arc::new(String::new),
         clock,

@@ -13,12 +13,13 @@ mod generations;
 mod passage;
 mod rate;
 mod revocation;
+mod settle;
 
 use std::sync::Arc;
 
 use troupe_actors::{ChildSpec, Message, Service, Shards, Spec, Supervisor, System};
 use troupe_kernel::clock::SharedClock;
-use troupe_kernel::{Authenticator, Authorizer, Invalidations};
+use troupe_kernel::{Authenticator, Authorizer, Invalidations, QuotaLedger};
 
 pub(crate) use passage::{Passage, Stage};
 pub(crate) use rate::RateMessage;
@@ -38,12 +39,21 @@ pub(crate) struct GateNeeds<'a> {
     pub(crate) authenticator: &'a Arc<dyn Authenticator>,
     pub(crate) authorizer: &'a Arc<dyn Authorizer>,
     pub(crate) invalidations: &'a Invalidations,
+    pub(crate) ledger: Option<&'a Arc<dyn QuotaLedger>>,
 }
 
 /// Builds all gates; answers the first one and the specification of their supervisor.
 pub(crate) fn build(needs: &GateNeeds<'_>) -> (Stage<RateMessage>, ChildSpec) {
     let GateNeeds { config, table, .. } = needs;
     let mut children = Vec::new();
+    let bell = needs.ledger.map(|_| Arc::<rate::Bell>::default());
+    let address_limit = rate::Limit::new("address", config.address_limit, bell.clone());
+    let principal_limit = rate::Limit::new("principal", config.principal_limit, bell.clone());
+    if let (Some(bell), Some(ledger)) = (bell, needs.ledger) {
+        let limits = [address_limit.clone(), principal_limit.clone()];
+        let desk = settle::Desk { ledger: ledger.clone(), limits: limits.into(), bell };
+        children.push(settle::service(needs.system, desk));
+    }
 
     let deliver = shards(needs, "deliver", &mut children, {
         let table = (*table).clone();
@@ -53,9 +63,8 @@ pub(crate) fn build(needs: &GateNeeds<'_>) -> (Stage<RateMessage>, ChildSpec) {
     let deliver = Stage::new(deliver, passage::by_request);
 
     let principal = shards(needs, "principal-limit", &mut children, {
-        let limit = rate::Limit::new("principal", config.principal_limit);
         let next = deliver.clone();
-        move || rate::RateGate::new(limit.clone(), rate::subject_key, next.clone())
+        move || rate::RateGate::new(principal_limit.clone(), rate::subject_key, next.clone())
     });
     let principal = Stage::new(principal, passage::by_subject);
 
@@ -96,8 +105,7 @@ pub(crate) fn build(needs: &GateNeeds<'_>) -> (Stage<RateMessage>, ChildSpec) {
     let auth_stage = Stage::new(auth.clone(), passage::by_credential);
 
     let address = shards(needs, "address-limit", &mut children, {
-        let limit = rate::Limit::new("address", config.address_limit);
-        move || rate::RateGate::new(limit.clone(), rate::address_key, auth_stage.clone())
+        move || rate::RateGate::new(address_limit.clone(), rate::address_key, auth_stage.clone())
     });
     let address = Stage::new(address, passage::by_address);
 
