@@ -67,13 +67,13 @@ async fn a_broken_connection_is_noticed_costs_nothing_and_heals() {
         for _ in 0..1000 {
             assert_eq!(far.cache.get("page").await, None);
         }
-        assert!(asked.elapsed() < Duration::from_millis(100), "{:?}", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
         let failure = far.cache.invalidate("tag").await.unwrap_err();
         assert_eq!(failure.code(), "cache.redis.away");
         assert!(near.redis.is_up(), "the other node is not concerned");
         proxy.heal();
-        far.wait_until_up().await;
-        assert_eq!(far.cache.get("page").await.unwrap(), "page");
+        let read = async || far.cache.get("page").await.is_some_and(|page| page == "page");
+        eventually("it reads again", read).await;
         assert!(far.redis.health_check().probe().await.is_ok());
     }
 }

@@ -62,7 +62,9 @@ pub trait Cache: Send + Sync {
     }
     /// Forgets a key.
     fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
-    /// Forgets every key with this tag. When it answers, no later `get` sees an older value.
+    /// Forgets every key with this tag. When it answers, no later `get` on this node sees an older
+    /// value. An adapter that nodes share says when that is so on the others, and fails when it cannot
+    /// promise it; on this node it is so nevertheless.
     fn invalidate<'a>(&'a self, tag: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
 }
 

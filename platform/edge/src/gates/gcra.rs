@@ -140,12 +140,12 @@ impl<K: Eq + Hash + Copy> Limiter<K> {
         Verdict { allowed, state: self.state(ahead), urgent }
     }
 
-    /// What the ledger should hear of, at most `keys_max` keys; from here on it counts as told. Of what
-    /// it hears late, the part that has come back meanwhile is left out.
+    /// What the ledger should hear of, at most `keys_max` keys, those that wait longest; from here on it
+    /// counts as told. Of what it hears late, the part that has come back meanwhile is left out.
     pub(crate) fn take_unsettled(&mut self, now: u64, keys_max: usize) -> Vec<Unsettled<K>> {
-        let first = self.unsettled.len().saturating_sub(keys_max);
-        let mut taken = Vec::with_capacity(self.unsettled.len() - first);
-        for key in self.unsettled.drain(first..) {
+        let keys = keys_max.min(self.unsettled.len());
+        let mut taken = Vec::with_capacity(keys);
+        for key in self.unsettled.drain(..keys) {
             let Some(account) = self.keys.get_mut(&key) else { continue };
             let count = std::mem::take(&mut account.unsettled);
             let mut spent = u64::from(count).saturating_mul(self.cost_nanos);

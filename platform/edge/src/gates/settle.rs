@@ -235,6 +235,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_caller_that_is_slow_on_each_node_is_counted_on_all() {
+        let ledger = Arc::<TableLedger>::default();
+        let mut nodes = Vec::new();
+        for _ in 0..3 {
+            nodes.push(node(ledger.clone()).await);
+        }
+        assert!((0..QUOTA).all(|_| passes(&nodes[0].limit, 1)));
+        let begun = Instant::now();
+        let (mut asked, mut passed) = (0_u32, 0_u32);
+        while begun.elapsed() < WINDOW / 2 {
+            // 67 times a second: less than comes back, so that no node alone refuses anything.
+            sleep(Duration::from_millis(15)).await;
+            asked += 3;
+            passed += nodes.iter().map(|node| u32::from(passes(&node.limit, 1))).sum::<u32>();
+        }
+        let back = f64::from(QUOTA) * begun.elapsed().as_secs_f64() / WINDOW.as_secs_f64();
+        let most = back * 1.25 + 10.0;
+        assert!(f64::from(passed) <= most, "{passed} of {asked} passed, {back:.0} came back");
+        for node in nodes {
+            node.running.shutdown().await;
+        }
+    }
+
+    #[tokio::test]
     async fn while_the_ledger_is_away_each_node_has_its_quota_and_tells_it_afterwards() {
         let ledger = Arc::<TableLedger>::default();
         ledger.away.store(true, Ordering::SeqCst);
