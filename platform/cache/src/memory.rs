@@ -27,6 +27,12 @@ pub struct MemoryCache {
     meters: Meters,
 }
 
+/// What a load brought, and for how long it may be kept; not at all for no time.
+pub(crate) struct Loaded {
+    pub(crate) landing: Landing,
+    pub(crate) ttl: Duration,
+}
+
 struct Meters {
     hits: Counter,
     misses: Counter,
@@ -88,7 +94,7 @@ impl MemoryCache {
         &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
     }
 
-    fn read(&self, key: &str) -> Option<Bytes> {
+    pub(crate) fn read(&self, key: &str) -> Option<Bytes> {
         let value = self.shard(key).lock().get(key, self.clock.now());
         self.count(value.is_some());
         value
@@ -98,7 +104,7 @@ impl MemoryCache {
         if hit { self.meters.hits.increment(1) } else { self.meters.misses.increment(1) }
     }
 
-    fn keep(&self, key: &str, value: Bytes, ttl: Duration, tags: &[String]) {
+    pub(crate) fn keep(&self, key: &str, value: Bytes, ttl: Duration, tags: &[String]) {
         let now = self.clock.now();
         let expires = self.expires(now, ttl);
         let mut shard = self.shard(key).lock();
@@ -108,6 +114,23 @@ impl MemoryCache {
             None => self.meters.refused.increment(1),
         }
         self.account(&shard, bytes, len);
+    }
+
+    pub(crate) fn forget_key(&self, key: &str) {
+        self.change(self.shard(key), |shard| shard.remove(key));
+    }
+
+    pub(crate) fn forget_tag(&self, tag: &str) {
+        for shard in &self.shards {
+            self.change(shard, |shard| shard.invalidate(tag));
+        }
+    }
+
+    /// Forgets everything, and what is being loaded.
+    pub(crate) fn forget_all(&self) {
+        for shard in &self.shards {
+            self.change(shard, Shard::clear);
+        }
     }
 
     fn change(&self, shard: &Mutex<Shard>, change: impl FnOnce(&mut Shard)) {
@@ -127,12 +150,12 @@ impl MemoryCache {
         now.plus(ttl.min(self.ttl_max))
     }
 
-    async fn fill_once(
+    /// The value of a key; if there is none, what `load` brings, loaded once for all who ask.
+    pub(crate) async fn fill_once(
         &self,
         key: &str,
-        ttl: Duration,
         tags: &[String],
-        load: BoxFuture<'_, Landing>,
+        load: impl Future<Output = Loaded>,
     ) -> Landing {
         let mut counted = false;
         loop {
@@ -152,7 +175,7 @@ impl MemoryCache {
                 }
                 Found::Nothing(leader) => {
                     let mut lead = Lead { cache: self, key, leader: Some(leader) };
-                    let landing = load.await;
+                    let Loaded { landing, ttl } = load.await;
                     lead.land(&landing, ttl, tags);
                     return landing;
                 }
@@ -174,6 +197,7 @@ impl Lead<'_> {
         let fresh = self.cache.shard(self.key).lock().end_flight(self.key, leader.number);
         if let Ok(value) = landing
             && fresh
+            && !ttl.is_zero()
         {
             self.cache.keep(self.key, value.clone(), ttl, tags);
         }
@@ -212,18 +236,17 @@ impl Cache for MemoryCache {
         tags: &'a [String],
         load: BoxFuture<'a, Result<Bytes, Failure>>,
     ) -> BoxFuture<'a, Result<Bytes, Failure>> {
-        Box::pin(self.fill_once(key, ttl, tags, load))
+        let load = async move { Loaded { landing: load.await, ttl } };
+        Box::pin(self.fill_once(key, tags, load))
     }
 
     fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
-        self.change(self.shard(key), |shard| shard.remove(key));
+        self.forget_key(key);
         Box::pin(std::future::ready(Ok(())))
     }
 
     fn invalidate<'a>(&'a self, tag: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
-        for shard in &self.shards {
-            self.change(shard, |shard| shard.invalidate(tag));
-        }
+        self.forget_tag(tag);
         Box::pin(std::future::ready(Ok(())))
     }
 }

@@ -146,6 +146,15 @@ impl Shard {
         }
     }
 
+    /// Forgets every key, and what is being loaded.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.order.clear();
+        self.tagged.clear();
+        self.flights.clear();
+        self.bytes = 0;
+    }
+
     fn tag(&mut self, tag: &str, key: &Arc<str>) -> Arc<str> {
         let name: Arc<str> =
             self.tagged.get_key_value(tag).map_or_else(|| tag.into(), |(name, _)| name.clone());
@@ -238,6 +247,7 @@ mod tests {
         Get(u8),
         Remove(u8),
         Invalidate(u8),
+        Clear,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -252,6 +262,7 @@ mod tests {
             key.clone().prop_map(Step::Get),
             key.prop_map(Step::Remove),
             (0..4_u8).prop_map(Step::Invalidate),
+            Just(Step::Clear),
         ];
         proptest::collection::vec(step, 0..200)
     }
@@ -267,6 +278,10 @@ mod tests {
                         shard.put(entry(&key.to_string(), size_bytes, &tags), NOW);
                     }
                     Step::Get(key) => drop(shard.get(&key.to_string(), NOW)),
+                    Step::Clear => {
+                        shard.clear();
+                        prop_assert!(shard.entries.is_empty());
+                    }
                     Step::Remove(key) => {
                         shard.remove(&key.to_string());
                         prop_assert!(shard.get(&key.to_string(), NOW).is_none());

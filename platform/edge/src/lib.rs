@@ -25,7 +25,7 @@ use troupe_actors::{ChildSpec, Failure, Scope, ServiceRef, Spec, Strategy, Super
 use troupe_kernel::clock::SharedClock;
 use troupe_kernel::{
     Authenticator, Authorizer, Catalog, ConfigSection as _, HeaderValue, InitFault, Invalidations,
-    Route,
+    QuotaLedger, Route,
 };
 use troupe_telemetry::Health;
 
@@ -58,6 +58,8 @@ pub struct EdgeParts {
     pub authorizer: Arc<dyn Authorizer>,
     /// Says what is revoked.
     pub invalidations: Invalidations,
+    /// Counts quotas over all nodes; without one they are those of this node.
+    pub ledger: Option<Arc<dyn QuotaLedger>>,
     /// Answers the probes.
     pub health: Health,
     /// Answers `/metrics`.
@@ -99,6 +101,7 @@ impl Edge {
             authenticator: &parts.authenticator,
             authorizer: &parts.authorizer,
             invalidations: &parts.invalidations,
+            ledger: parts.ledger.as_ref(),
         });
         let operations = Operations {
             health: parts.health,
@@ -218,6 +221,7 @@ mod tests {
             authenticator: Arc::new(Nobody),
             authorizer: Arc::new(Nobody),
             invalidations: Invalidations::new(),
+            ledger: None,
             health: Health::new(clock.clone(), &TelemetryConfig::default()),
             metrics: Arc::new(String::new),
             clock,

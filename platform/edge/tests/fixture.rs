@@ -365,6 +365,7 @@ impl Setup {
             authenticator: users.clone(),
             authorizer: users.clone(),
             invalidations: invalidations.clone(),
+            ledger: None,
             health: health.clone(),
             metrics: Arc::new(|| "troupe_up 1\n".to_owned()),
             clock: clock.clone(),

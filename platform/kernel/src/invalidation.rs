@@ -1,8 +1,10 @@
 //! Tells every cache of identity and permissions what is no longer true, and waits until all know.
 //!
-//! A revocation is complete when [`Invalidations::publish`] answers: from then on no gate accepts
-//! what was revoked. The hub reaches the caches of this node; other nodes are reached through it
-//! by a subscriber that passes the message on.
+//! A revocation is complete on this node when [`Invalidations::publish`] answers: from then on no gate
+//! of it accepts what was revoked. The hub reaches the caches of this node. Other nodes are reached
+//! by a relay, a subscriber that passes on what this node publishes; what it hears from others it
+//! [applies](Invalidations::apply) to the caches alone. When a revocation is true on the other nodes
+//! is the promise of the adapter behind the relay.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -63,7 +65,8 @@ troupe_actors::protocol! {
 /// The hub: caches subscribe, services publish. Clones share it.
 #[derive(Clone, Default)]
 pub struct Invalidations {
-    subscribers: Arc<Mutex<Vec<ServiceRef<InvalidationMessage>>>>,
+    caches: Arc<Mutex<Vec<ServiceRef<InvalidationMessage>>>>,
+    relays: Arc<Mutex<Vec<ServiceRef<InvalidationMessage>>>>,
 }
 
 impl Invalidations {
@@ -75,23 +78,50 @@ impl Invalidations {
 
     /// Adds a cache.
     pub fn subscribe(&self, service: ServiceRef<InvalidationMessage>) {
-        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(service);
+        add(&self.caches, service);
     }
 
-    /// Tells all caches and waits until each has forgotten, at most until the scope's deadline.
+    /// Adds a way to the caches of other nodes. It gets what this node publishes, and answers when
+    /// its promise is kept.
+    pub fn relay_through(&self, service: ServiceRef<InvalidationMessage>) {
+        add(&self.relays, service);
+    }
+
+    /// Tells all caches and relays and waits until each has acknowledged, at most until the scope's
+    /// deadline.
     ///
     /// # Errors
-    /// `kernel.invalidation.incomplete` when a cache did not acknowledge. A cache that is stopped
-    /// holds nothing and counts as told.
+    /// `kernel.invalidation.incomplete` when one did not acknowledge. A cache that is stopped holds
+    /// nothing and counts as told.
     pub async fn publish(
         &self,
         scope: &Scope,
         message: impl Into<InvalidationMessage>,
     ) -> Result<(), Failure> {
-        let message = message.into();
-        let subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut subscribers = all(&self.caches);
+        subscribers.extend(all(&self.relays));
+        Self::tell(&subscribers, scope, message.into()).await
+    }
+
+    /// Tells the caches of this node what another node has published.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub async fn apply(
+        &self,
+        scope: &Scope,
+        message: impl Into<InvalidationMessage>,
+    ) -> Result<(), Failure> {
+        Self::tell(&all(&self.caches), scope, message.into()).await
+    }
+
+    async fn tell(
+        subscribers: &[ServiceRef<InvalidationMessage>],
+        scope: &Scope,
+        message: InvalidationMessage,
+    ) -> Result<(), Failure> {
         let mut waiting = Vec::with_capacity(subscribers.len());
-        for subscriber in &subscribers {
+        for subscriber in subscribers {
             let (port, pending) = subscriber.open::<()>(scope);
             subscriber.send(scope, message.clone(), port);
             waiting.push((subscriber.path(), pending));
@@ -113,6 +143,16 @@ impl Invalidations {
             format!("not every cache has forgotten what was revoked: {}", missing.join(", ")),
         ))
     }
+}
+
+type Subscribers = Mutex<Vec<ServiceRef<InvalidationMessage>>>;
+
+fn add(subscribers: &Subscribers, service: ServiceRef<InvalidationMessage>) {
+    subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(service);
+}
+
+fn all(subscribers: &Subscribers) -> Vec<ServiceRef<InvalidationMessage>> {
+    subscribers.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 #[cfg(test)]

@@ -55,8 +55,8 @@ pub use permissions::{Catalog, PermissionDef, RoleDef};
 pub use policies::{PolicyDef, PolicyEffect};
 pub use ports::{
     AuditLog, Authenticated, Authenticator, Authorizer, Blob, BlobInfo, BlobStore, BoxFuture,
-    Cache, Credential, Decision, EventBus, Notifier, Question, Reauthentication, Reauthenticator,
-    Resource, Scheduler,
+    Cache, Credential, Decision, EventBus, Notifier, Question, QuotaLedger, Reauthentication,
+    Reauthenticator, Resource, Scheduler, Spending,
 };
 pub use routes::{Access, Route};
 pub use secret_text::SecretText;

@@ -62,8 +62,33 @@ pub trait Cache: Send + Sync {
     }
     /// Forgets a key.
     fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
-    /// Forgets every key with this tag. When it answers, no later `get` sees an older value.
+    /// Forgets every key with this tag. When it answers, no later `get` on this node sees an older
+    /// value. An adapter that nodes share says when that is so on the others, and fails when it cannot
+    /// promise it; on this node it is so nevertheless.
     fn invalidate<'a>(&'a self, tag: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
+}
+
+/// What a caller spent of a quota since it was told last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spending {
+    /// The caller and its quota: everyone who counts the same quota says the same.
+    pub caller: String,
+    /// The part of the quota, as the time in which it comes back.
+    pub spent: Duration,
+}
+
+/// Counts over all nodes what callers have spent of their quotas.
+///
+/// A caller has a time at which its quota is whole again (the theoretical arrival time of GCRA).
+/// Whatever it spends moves that time on, from now at the earliest.
+pub trait QuotaLedger: Send + Sync {
+    /// Adds what was spent here; answers in the same order how far ahead of now the quota of each
+    /// caller is whole again. Fails at once while the ledger is away: nothing was counted, or it
+    /// is not known whether it was.
+    fn spend<'a>(
+        &'a self,
+        spendings: &'a [Spending],
+    ) -> BoxFuture<'a, Result<Vec<Duration>, Failure>>;
 }
 
 /// What is known of a stored blob without reading it.

@@ -207,6 +207,35 @@ async fn a_revocation_is_complete_when_every_cache_has_forgotten() {
 }
 
 #[tokio::test]
+async fn a_relay_gets_what_this_node_publishes_and_not_what_it_applies_for_others() {
+    let [system, _] = systems();
+    let hub = Invalidations::new();
+    let [cached, relayed] = [(); 2].map(|()| Arc::new(std::sync::Mutex::new(Vec::new())));
+    let mut children = Vec::new();
+    for (name, seen) in [("cache", &cached), ("relay", &relayed)] {
+        let forgotten = seen.clone();
+        let (service, child) = Spec::new(&system, name, move || Forgetful {
+            forgotten: forgotten.clone(),
+            refuses: false,
+        })
+        .build();
+        match name {
+            "cache" => hub.subscribe(service),
+            _ => hub.relay_through(service),
+        }
+        children.push(child);
+    }
+    let running = start(children, &system).await;
+    let scope = Scope::bare(Duration::from_secs(5));
+    let [own, foreign] = [1, 2].map(Uuid::from_u128);
+    hub.publish(&scope, RevokeSession { session: own }).await.unwrap();
+    hub.apply(&scope, RevokeSession { session: foreign }).await.unwrap();
+    assert_eq!(*cached.lock().unwrap(), [own, foreign]);
+    assert_eq!(*relayed.lock().unwrap(), [own]);
+    running.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_cache_that_does_not_forget_is_reported() {
     let [system, _] = systems();
     let hub = Invalidations::new();

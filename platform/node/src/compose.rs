@@ -13,7 +13,7 @@ use troupe_auth::AuthModule;
 use troupe_authz::AuthzModule;
 use troupe_blobs::{BlobsConfig, LocalBlobs};
 use troupe_blog::BlogModule;
-use troupe_cache::{CacheConfig, MemoryCache};
+use troupe_cache::{CacheConfig, MemoryCache, Redis, RedisParts};
 use troupe_console::ConsoleModule;
 use troupe_database::{DatabaseConfig, DatabaseModule, Db, DbError, Plan};
 use troupe_edge::EdgeConfig;
@@ -24,7 +24,7 @@ use troupe_kernel::clock::{SharedClock, SystemClock};
 use troupe_kernel::config::{ConfigSection, ConfigTree};
 use troupe_kernel::lifecycle::{Assembly, Loaded, Modules};
 use troupe_kernel::module::{Module, Surroundings};
-use troupe_kernel::ports::{BlobStore, Cache};
+use troupe_kernel::ports::{BlobStore, Cache, QuotaLedger};
 use troupe_notify::NotifyModule;
 use troupe_telemetry::{Telemetry, TelemetryConfig};
 
@@ -36,6 +36,8 @@ use crate::node_config::{NodeConfig, Wire};
 const MODULE_CRASHES_MAX: u32 = 10;
 const MODULE_CRASHES_WITHIN: Duration = Duration::from_secs(60);
 const START_WITHIN: Duration = Duration::from_secs(60);
+/// A command waits this long until the other nodes know what it revoked.
+const TOLD_WITHIN: Duration = Duration::from_secs(3);
 
 /// A node whose modules are initialised and whose schema may still be old.
 pub struct Composed {
@@ -48,6 +50,9 @@ pub struct Composed {
     blobs: LocalBlobs,
     pub plan: Plan,
     pub edge: EdgeConfig,
+    /// What the nodes share; none keeps everything in this one.
+    pub redis: Option<Redis>,
+    redis_child: Option<ChildSpec>,
 }
 
 /// The modules of this product, in no particular order.
@@ -93,14 +98,27 @@ pub fn wire(config: Config) -> Result<Composed, Stop> {
         ..SystemConfig::default()
     });
     let mut around = Surroundings::new(system.clone(), clock.clone()).config(tree);
-    let blobs = provide_stores(&mut around, &data)?;
+    let Stores { blobs, redis, redis_child } = provide_stores(&mut around, &data)?;
     let modules = Modules::validate(modules(&db)).map_err(|faults| refuse(&faults))?;
     let mut loaded = modules.initialise(&mut around).map_err(|faults| refuse(&faults))?;
     let mut assembly = loaded.take_assembly();
     assembly.health.push(blobs.health_check());
+    assembly.health.extend(redis.as_ref().map(Redis::health_check));
     let plan = Plan::merge(&[&assembly.migrations])
         .map_err(|error| Stop::new(Exit::Data, error.to_string()))?;
-    Ok(Composed { system, clock, around, loaded, assembly, db, blobs, plan, edge })
+    Ok(Composed {
+        system,
+        clock,
+        around,
+        loaded,
+        assembly,
+        db,
+        blobs,
+        plan,
+        edge,
+        redis,
+        redis_child,
+    })
 }
 
 impl Composed {
@@ -132,6 +150,7 @@ impl Composed {
         Ok(Supervisor::new(&self.system, "platform")
             .strategy(Strategy::OneForOne)
             .intensity(MODULE_CRASHES_MAX, MODULE_CRASHES_WITHIN)
+            .children(self.redis_child.take())
             .children(modules)
             .child(events.consumers(&self.system, subscriptions))
             .child(queues)
@@ -143,21 +162,33 @@ impl Composed {
         self.migrate().await?;
         let modules = std::mem::take(&mut self.assembly.children);
         let root = Supervisor::new(&self.system, "platform")
+            .children(self.redis_child.take())
             .children(modules.into_iter().flat_map(|(_, children)| children))
             .into_spec();
         let running = self.system.start(root).await?;
-        Ok(Offline { around: self.around, running })
+        Ok(Offline { around: self.around, redis: self.redis, running })
+    }
+
+    /// The count of quotas over all nodes, if they share one.
+    pub fn ledger(&self) -> Option<Arc<dyn QuotaLedger>> {
+        self.redis.as_ref().map(Redis::ledger)
     }
 }
 
 /// Modules at work for one command; events and jobs are left to the node that serves.
 pub struct Offline {
     pub around: Surroundings,
+    redis: Option<Redis>,
     running: Running,
 }
 
 impl Offline {
     pub async fn finish(self) {
+        if let Some(redis) = self.redis
+            && !redis.all_told(TOLD_WITHIN).await
+        {
+            tracing::warn!("other nodes may believe for a minute what this command has revoked");
+        }
         self.running.shutdown().await;
     }
 }
@@ -204,8 +235,14 @@ pub fn lock_data(data: &Path) -> Result<File, Stop> {
     }
 }
 
-/// The stores that modules reach through ports of the kernel.
-fn provide_stores(around: &mut Surroundings, data: &Path) -> Result<LocalBlobs, Stop> {
+/// What modules reach through ports of the kernel.
+struct Stores {
+    blobs: LocalBlobs,
+    redis: Option<Redis>,
+    redis_child: Option<ChildSpec>,
+}
+
+fn provide_stores(around: &mut Surroundings, data: &Path) -> Result<Stores, Stop> {
     let clock = around.clock.clone();
     let (cache, blobs): (CacheConfig, BlobsConfig) = {
         let ctx = around.context();
@@ -219,11 +256,30 @@ fn provide_stores(around: &mut Surroundings, data: &Path) -> Result<LocalBlobs, 
             }
         }
     };
-    let cache = MemoryCache::new(&cache, clock.clone());
-    around.container.provide::<dyn Cache>(Arc::new(cache));
+    let (redis, redis_child) = provide_cache(around, cache);
     let blobs = LocalBlobs::unopened(&blobs, data, clock);
     around.container.provide::<dyn BlobStore>(Arc::new(blobs.clone()));
-    Ok(blobs)
+    Ok(Stores { blobs, redis, redis_child })
+}
+
+/// The cache in process, or the one that nodes share.
+fn provide_cache(
+    around: &mut Surroundings,
+    config: CacheConfig,
+) -> (Option<Redis>, Option<ChildSpec>) {
+    if !config.is_shared() {
+        let cache = MemoryCache::new(&config, around.clock.clone());
+        around.container.provide::<dyn Cache>(Arc::new(cache));
+        return (None, None);
+    }
+    let (redis, child) = Redis::new(RedisParts {
+        system: around.system.clone(),
+        config,
+        clock: around.clock.clone(),
+        invalidations: around.invalidations.clone(),
+    });
+    around.container.provide::<dyn Cache>(redis.cache());
+    (Some(redis), Some(child))
 }
 
 pub fn data_stop(error: DbError) -> Stop {

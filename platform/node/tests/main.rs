@@ -12,4 +12,5 @@ mod load;
 mod node;
 mod people;
 mod routes;
+mod shared;
 mod web;

@@ -100,6 +100,7 @@ impl Platform {
             authorizer: Arc::new(Roles::new(&permissions, &catalog)),
             catalog,
             invalidations: around.invalidations.clone(),
+            ledger: None,
             health: telemetry.health().clone(),
             metrics: Arc::new(String::new),
             clock,

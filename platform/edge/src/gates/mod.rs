@@ -13,6 +13,7 @@ mod generations;
 mod passage;
 mod rate;
 mod revocation;
+mod settle;
 
 use std::sync::Arc;
 
@@ -20,7 +21,9 @@ use troupe_actors::{
     ChildSpec, Message, ReplyPort, Scope, Service, Shards, Spec, Supervisor, System,
 };
 use troupe_kernel::clock::SharedClock;
-use troupe_kernel::{Authenticator, Authorizer, Failure, HttpRequest, HttpResponse, Invalidations};
+use troupe_kernel::{
+    Authenticator, Authorizer, Failure, HttpRequest, HttpResponse, Invalidations, QuotaLedger,
+};
 
 pub(crate) use passage::Passage;
 
@@ -45,6 +48,7 @@ pub(crate) struct GateNeeds<'a> {
     pub(crate) authenticator: &'a Arc<dyn Authenticator>,
     pub(crate) authorizer: &'a Arc<dyn Authorizer>,
     pub(crate) invalidations: &'a Invalidations,
+    pub(crate) ledger: Option<&'a Arc<dyn QuotaLedger>>,
 }
 
 /// A station on the way of a request.
@@ -116,6 +120,14 @@ impl Gates {
 pub(crate) fn build(needs: &GateNeeds<'_>) -> (Gates, ChildSpec) {
     let GateNeeds { config, table, .. } = needs;
     let mut children = Vec::new();
+    let bell = needs.ledger.map(|_| Arc::<rate::Bell>::default());
+    let address_limit = rate::Limit::new("address", config.address_limit, bell.clone());
+    let principal_limit = rate::Limit::new("principal", config.principal_limit, bell.clone());
+    if let (Some(bell), Some(ledger)) = (bell, needs.ledger) {
+        let limits = [address_limit.clone(), principal_limit.clone()];
+        let desk = settle::Desk { ledger: ledger.clone(), limits: limits.into(), bell };
+        children.push(settle::service(needs.system, desk));
+    }
 
     let deliver = shards(needs, "deliver", &mut children, {
         let table = (*table).clone();
@@ -125,9 +137,8 @@ pub(crate) fn build(needs: &GateNeeds<'_>) -> (Gates, ChildSpec) {
     let delivery = Stage::new(deliver, passage::by_request);
 
     let principal = shards(needs, "principal-limit", &mut children, {
-        let limit = rate::Limit::new("principal", config.principal_limit);
         let next = delivery.clone();
-        move || rate::RateGate::new(limit.clone(), rate::subject_key, next.clone())
+        move || rate::RateGate::new(principal_limit.clone(), rate::subject_key, next.clone())
     });
     let principal = Stage::new(principal, passage::by_subject);
 
@@ -168,9 +179,8 @@ pub(crate) fn build(needs: &GateNeeds<'_>) -> (Gates, ChildSpec) {
     let authentication = Stage::new(auth.clone(), passage::by_credential);
 
     let address = shards(needs, "address-limit", &mut children, {
-        let limit = rate::Limit::new("address", config.address_limit);
         let next = authentication.clone();
-        move || rate::RateGate::new(limit.clone(), rate::address_key, next.clone())
+        move || rate::RateGate::new(address_limit.clone(), rate::address_key, next.clone())
     });
     let address = Stage::new(address, passage::by_address);
 

@@ -81,6 +81,7 @@ fn build_edge(
         authenticator,
         authorizer,
         invalidations: composed.around.invalidations.clone(),
+        ledger: composed.ledger(),
         health: telemetry.health().clone(),
         metrics: Arc::new(move || metrics.render(&system)),
         clock: composed.clock.clone(),
