@@ -24,6 +24,8 @@ use crate::unit_of_work::UnitOfWork;
 /// How long a commit may take. It is not cut short by the deadline of the work: whether a commit that
 /// was cut short happened is not known.
 const COMMIT_WITHIN: Duration = Duration::from_secs(60);
+/// How many statements at the end of their time a read may have.
+const READ_STATEMENTS: u32 = 2;
 /// Work with more time than this shares no transaction on SQLite: others would wait for it. Less than
 /// [`COMMIT_WITHIN`], so that they learn what became of theirs.
 const SHARED_MAX: Duration = Duration::from_secs(30);
@@ -145,7 +147,8 @@ impl Db {
     /// refuses writes.
     ///
     /// # Errors
-    /// The failure of the work, or `database.timeout` when no connection is free in time.
+    /// The failure of the work, or `database.timeout` when no connection is free in time or the work
+    /// takes twice as long as one statement may.
     pub async fn read<R, F>(&self, work: F) -> Result<R, Failure>
     where
         R: Send,
@@ -153,8 +156,8 @@ impl Db {
             + for<'c> Callback<&'c mut DbConn, Result<R, Failure>, Running: Send>
             + Send,
     {
-        let mut conn = self.reader().await?;
-        work(&mut conn).await
+        let conn = self.reader().await?;
+        self.bounded(conn, work).await
     }
 
     /// Reads what may be a moment old: from the replica, where there is one.
@@ -168,11 +171,30 @@ impl Db {
             + for<'c> Callback<&'c mut DbConn, Result<R, Failure>, Running: Send>
             + Send,
     {
-        let mut conn = match &self.shared.backend {
+        let conn = match &self.shared.backend {
             Backend::Pg(server) => DbConn::Pg(server.stale(self.wait()).await?),
             Backend::Sqlite(file) => DbConn::Sqlite(file.reader(self.wait()).await?),
         };
-        work(&mut conn).await
+        self.bounded(conn, work).await
+    }
+
+    /// Reads within the time of two statements: a server that is paused, or whose machine is gone, ends
+    /// none by itself.
+    async fn bounded<R, F>(&self, mut conn: DbConn, work: F) -> Result<R, Failure>
+    where
+        R: Send,
+        F: for<'c> AsyncFnOnce(&'c mut DbConn) -> Result<R, Failure>
+            + for<'c> Callback<&'c mut DbConn, Result<R, Failure>, Running: Send>
+            + Send,
+    {
+        let most = self.shared.config.statement_timeout * READ_STATEMENTS;
+        if let Ok(result) = tokio::time::timeout(most, work(&mut conn)).await {
+            return result;
+        }
+        if let DbConn::Pg(conn) = &mut conn {
+            conn.abandon();
+        }
+        Err(DbError::Timeout { what: "the read" }.into())
     }
 
     /// Does a request's work in one transaction with its effects, at most once per idempotency key.
@@ -302,6 +324,13 @@ impl Db {
                 .get_result::<i32>(c))?;
         debug_assert_eq!(one, 1);
         Ok(())
+    }
+
+    /// Looks after the servers of PostgreSQL, as the [`Watch`](crate::Watch) does again and again.
+    pub fn look(&self) {
+        if let Backend::Pg(server) = &self.shared.backend {
+            server.look();
+        }
     }
 
     /// A connection that writes, outside of any transaction: for migrations and maintenance.

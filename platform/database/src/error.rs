@@ -65,6 +65,15 @@ pub enum DbError {
         /// The server's words; never the password.
         detail: String,
     },
+    /// The connection to the server cannot be secured as the configuration asks.
+    #[error(
+        "the connection to the database cannot be secured: {detail}; let database.tls_ca_file name the roots \
+         that its certificate leads to, and database.url the host that stands in it"
+    )]
+    Tls {
+        /// The driver's words.
+        detail: String,
+    },
     /// `database.url` is not a URL this platform understands. The URL itself is a secret.
     #[error(
         "database.url is not usable: {detail}; write sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME"
@@ -143,6 +152,9 @@ impl DbError {
             }
             other => other.to_string(),
         };
+        if detail.contains(crate::postgres::TLS_HANDSHAKE) {
+            return Self::Tls { detail };
+        }
         if ["password", "authentication", "role \"", "pg_hba"]
             .iter()
             .any(|word| detail.contains(word))
@@ -284,7 +296,9 @@ impl From<DbError> for Failure {
                 )
                 .retry_after(Duration::from_secs(1))
             }
-            DbError::Unreachable { detail } | DbError::Credentials { detail } => {
+            DbError::Unreachable { detail }
+            | DbError::Credentials { detail }
+            | DbError::Tls { detail } => {
                 tracing::error!(%detail, "the database is not reachable");
                 Failure::unavailable(
                     "database.unreachable",

@@ -184,11 +184,12 @@ mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod unit_of_work;
+mod watch;
 
 pub use batcher::{BatchLimits, BatchMessage, Batcher, GetKeyed, Keyed, KeyedLoad, Landed};
 pub use callback::Callback;
 pub use columns::{DbTimestamp, DbUuid, Id, Instant, Json, JsonDoc, TextArray, TextList};
-pub use config::{DatabaseConfig, SqliteSynchronous};
+pub use config::{DatabaseConfig, DatabaseTls, SqliteSynchronous};
 pub use connection::{DbConn, Dialect};
 pub use db::{Commanded, Db};
 pub use diesel_async::AsyncPgConnection as PgConnection;
@@ -204,3 +205,4 @@ pub use postgres::PgConn;
 pub use query::{OnPg, OnSqlite, Running};
 pub use sqlite::{SqliteConn, SqliteConnection};
 pub use unit_of_work::UnitOfWork;
+pub use watch::{Look, Watch, WatchMessage};

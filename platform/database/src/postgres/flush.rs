@@ -17,7 +17,7 @@ use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use tokio::sync::Mutex;
 
-use super::Address;
+use super::address::Address;
 
 /// Writes a record that says nothing, in a transaction of its own.
 const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'troupe', '')";

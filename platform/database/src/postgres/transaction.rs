@@ -17,7 +17,7 @@ use diesel_async::pooled_connection::deadpool::Object;
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 
-use super::flush::Flushers;
+use super::pool::Seat;
 use crate::effects::Write;
 use crate::query::Running;
 
@@ -35,19 +35,25 @@ pub struct PgConn {
     depth: u32,
     /// Whether the pool may have it back.
     is_reusable: bool,
-    flushers: Arc<Flushers>,
+    /// The server it is a connection to.
+    seat: Arc<Seat>,
 }
 
 impl PgConn {
-    pub(super) fn new(object: Object<AsyncPgConnection>, flushers: &Arc<Flushers>) -> Self {
-        let flushers = Arc::clone(flushers);
-        Self { object: Some(Box::new(object)), depth: 0, is_reusable: true, flushers }
+    pub(super) fn new(object: Object<AsyncPgConnection>, seat: &Arc<Seat>) -> Self {
+        let seat = Arc::clone(seat);
+        Self { object: Some(Box::new(object)), depth: 0, is_reusable: true, seat }
     }
 
     /// Lets the session write outside of a transaction; it is closed at the end.
     pub(crate) async fn allow_writes(&mut self) -> QueryResult<()> {
         self.is_reusable = false;
         self.batch_execute("SET default_transaction_read_only = off").await
+    }
+
+    /// Keeps the connection from whoever comes next: something on it has not ended.
+    pub(crate) fn abandon(&mut self) {
+        self.is_reusable = false;
     }
 
     /// Sends what begins a transaction, before whatever is sent next.
@@ -93,17 +99,12 @@ impl PgConn {
 
     /// Writes the last rows and commits. After an error the connection is closed.
     pub(crate) async fn finish(mut self, writes: Vec<Write>) -> QueryResult<()> {
-        let flusher = if self.is_awaited() { self.flushers.current().await } else { None };
+        let is_awaited = self.seat.is_awaited();
+        let flusher = if is_awaited { self.seat.flushers().current().await } else { None };
         let Some(flusher) = flusher else { return self.send_commit(writes, None).await };
         self.send_commit(writes, Some(UNFLUSHED)).await?;
         drop(self);
         flusher.flush().await
-    }
-
-    /// Whether somebody waits for a connection.
-    fn is_awaited(&self) -> bool {
-        let pool = self.object.as_ref().and_then(|object| Object::pool(object));
-        pool.is_some_and(|pool| pool.status().waiting > 0)
     }
 
     /// Writes the last rows and commits, in one exchange.
