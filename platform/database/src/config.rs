@@ -12,10 +12,15 @@ use crate::error::DbError;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseConfig {
-    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`. A secret.
+    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`. Several servers,
+    /// `@HOST:PORT,HOST:PORT/`, are one primary and those that may take its place. A secret.
     pub url: Secret,
-    /// A PostgreSQL replica for reads that allow staleness; none reads from the primary. A secret.
+    /// A PostgreSQL replica for reads that allow staleness; none reads from the primary. Of several
+    /// servers the first that follows the primary is read from. A secret.
     pub replica_url: Option<Secret>,
+    /// How far the replica may be behind the primary to be read from.
+    #[serde(with = "units::duration")]
+    pub replica_lag_max: Duration,
     /// Whether connections to PostgreSQL are secured. Without a value they are, `verify_full`, unless
     /// the server is on this machine (a loopback address, `localhost` or a socket).
     pub tls: Option<DatabaseTls>,
@@ -80,6 +85,7 @@ impl Default for DatabaseConfig {
         Self {
             url: Secret::new("sqlite:./troupe-data/troupe.db"),
             replica_url: None,
+            replica_lag_max: Duration::from_secs(2),
             tls: None,
             tls_ca_file: None,
             connections_max: 16,
@@ -131,6 +137,7 @@ impl ConfigSection for DatabaseConfig {
             ("statement_timeout", self.statement_timeout, hour),
             ("lock_timeout", self.lock_timeout, hour),
             ("idle_transaction_timeout", self.idle_transaction_timeout, hour),
+            ("replica_lag_max", self.replica_lag_max, hour),
             ("connection_age_max", self.connection_age_max, 24 * hour),
             ("idempotency_retention", self.idempotency_retention, 365 * 24 * hour),
             ("inbox_retention", self.inbox_retention, 365 * 24 * hour),

@@ -59,6 +59,12 @@ pub enum DbError {
         /// The driver's words.
         detail: String,
     },
+    /// The connection was lost while a transaction was committed.
+    #[error("the database was lost during a commit, which may have happened or not: {detail}")]
+    Lost {
+        /// The driver's words.
+        detail: String,
+    },
     /// The server refused the user or the password.
     #[error("the database refused the login: {detail}; check user and password in database.url")]
     Credentials {
@@ -305,6 +311,15 @@ impl From<DbError> for Failure {
                     "the database does not answer; try again later",
                 )
                 .retry_after(Duration::from_secs(5))
+            }
+            DbError::Lost { detail } => {
+                tracing::error!(%detail, "the database was lost during a commit");
+                Failure::unavailable(
+                    "database.commit.unknown",
+                    "the database was lost while the change was stored; ask again with the same \
+                     Idempotency-Key, or look whether it is there",
+                )
+                .retry_after(Duration::from_secs(2))
             }
             other => {
                 let cause =

@@ -2,8 +2,9 @@
 //!
 //! A repository is a module of functions on [`&mut DbConn`](DbConn). Each query is one diesel body in
 //! [`run!`], typed for both dialects; the [`columns`](Id) mean the same in both. A service reads with
-//! [`Db::read`] and changes with [`Db::command`], which gives it a [`UnitOfWork`]: rows, events, audit
-//! records, jobs and the idempotency record commit together. Consumers of events use [`Db::consume`].
+//! [`Db::read`], or [`Db::read_for`] where a replica may answer the caller, and changes with
+//! [`Db::command`], which gives it a [`UnitOfWork`]: rows, events, audit records, jobs and the
+//! idempotency record commit together. Consumers of events use [`Db::consume`].
 //!
 //! Not here: the delivery of events, the running of jobs and the chaining of the audit; those crates
 //! read the tables in [`schema`]. No query here knows of tenants: repositories filter by tenant.
@@ -159,7 +160,8 @@
 //! }
 //! ```
 //!
-//! `tests/notes.rs` of this crate is this example as running code.
+//! `tests/notes.rs` of this crate is this example as running code. What a hot query reads by which index
+//! is kept as a snapshot with [`testing::plans`](crate::testing).
 
 mod batcher;
 mod callback;

@@ -44,8 +44,19 @@ impl Module for DatabaseModule {
         if self.db.dialect() == Dialect::Postgres {
             parts = parts.child(Watch::spec(ctx.system(), &self.db).1);
         }
+        if self.db.replica_is_near().is_some() {
+            parts = parts.health(HealthCheck::new("database.replica", near(self.db.clone())));
+        }
         Ok(parts.health(HealthCheck::new("database", probe(self.db.clone())).critical()))
     }
+}
+
+fn near(db: Db) -> Probe {
+    Arc::new(move || {
+        let is_near = db.replica_is_near() == Some(true);
+        let fault = "no replica is near the primary, which answers every read; look at its log";
+        Box::pin(async move { if is_near { Ok(()) } else { Err(fault.to_owned()) } })
+    })
 }
 
 fn probe(db: Db) -> Probe {

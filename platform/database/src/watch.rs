@@ -1,4 +1,5 @@
-//! Watches the servers of the database and shows in the metrics how it stands with them.
+//! Watches the servers of the database: which is the primary, how far the replica is, and how full
+//! the pools are.
 //!
 //! Mailbox 4, permanent; a crash loses nothing, the next look sees everything anew.
 
@@ -9,8 +10,10 @@ use troupe_actors::{ChildSpec, Context, Handled, Lent, Service, ServiceRef, Spec
 
 use crate::db::Db;
 
-/// Between two looks.
-const PERIOD: Duration = Duration::from_secs(1);
+/// Between two looks while readers want the replica.
+const PERIOD: Duration = Duration::from_millis(100);
+/// While nobody does, every so many of them is one.
+const QUIET_PERIODS: u32 = 10;
 
 /// Looks at the servers now.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,6 +30,7 @@ troupe_actors::protocol! {
 /// The actor.
 pub struct Watch {
     db: Db,
+    periods: u32,
 }
 
 impl Watch {
@@ -34,7 +38,7 @@ impl Watch {
     #[must_use]
     pub fn spec(system: &System, db: &Db) -> (ServiceRef<WatchMessage>, ChildSpec) {
         let db = db.clone();
-        Spec::new(system, "watch", move || Self { db: db.clone() }).capacity(4).build()
+        Spec::new(system, "watch", move || Self { db: db.clone(), periods: 0 }).capacity(4).build()
     }
 }
 
@@ -51,7 +55,10 @@ impl Service for Watch {
         ctx: &mut Context<WatchMessage>,
     ) -> Handled {
         let WatchMessage::Look(look) = &**message;
-        self.db.look();
+        self.periods = (self.periods + 1) % QUIET_PERIODS;
+        if self.periods == 1 || self.db.is_look_wanted() {
+            self.db.look().await;
+        }
         ctx.reply(look, ())
     }
 }

@@ -5,10 +5,12 @@
 mod answers;
 mod batching;
 mod commands;
+mod failover;
 mod migrating;
 mod notes;
 mod opening;
 mod outbox;
+mod replica;
 mod servers;
 mod tls;
 mod together;

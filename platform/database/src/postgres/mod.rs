@@ -2,7 +2,11 @@
 
 mod address;
 mod flush;
+mod plain;
 mod pool;
+mod primary;
+mod replica;
+mod standing;
 mod tls;
 mod transaction;
 
@@ -17,28 +21,33 @@ pub use transaction::PgConn;
 use crate::config::DatabaseConfig;
 use crate::error::{DbError, DbResult};
 use address::Address;
-use pool::{Bounds, Seat};
+use pool::Bounds;
+use primary::Primary;
+use replica::{Replica, Standby};
+
+/// How long a reader waits for a connection to the replica; the primary has more.
+const REPLICA_WAIT: Duration = Duration::from_millis(250);
 
 /// A primary and perhaps a replica.
 pub(crate) struct PgServer {
-    primary: Arc<Seat>,
-    replica: Option<Arc<Seat>>,
+    primary: Primary,
+    replica: Option<Replica>,
 }
 
 impl PgServer {
     /// Builds the pools; nothing connects yet.
     pub(crate) fn new(url: &Secret, config: &DatabaseConfig) -> DbResult<Self> {
-        let seat = |role, url, size| {
-            let address = Address::all(url, config)?.into_iter().next();
-            let address = address.ok_or_else(|| DbError::Url { detail: "no server".to_owned() })?;
-            let bounds = Bounds { size, age_max: config.connection_age_max };
-            Ok::<_, DbError>(Arc::new(Seat::new(role, address, bounds)?))
+        let tells_places = config.replica_url.is_some();
+        let bounds = |size| Bounds { size, age_max: config.connection_age_max, tells_places };
+        let replica = match &config.replica_url {
+            Some(url) => {
+                let hosts = Address::all(url, config)?;
+                Some(Replica::new(hosts, bounds(config.readers_max), config.replica_lag_max))
+            }
+            None => None,
         };
-        let replica = config.replica_url.as_ref();
-        Ok(Self {
-            primary: seat("primary", url, config.connections_max)?,
-            replica: replica.map(|url| seat("replica", url, config.readers_max)).transpose()?,
-        })
+        let hosts = Address::all(url, config)?;
+        Ok(Self { primary: Primary::new(hosts, bounds(config.connections_max))?, replica })
     }
 
     /// Makes one connection to the primary, so that a wrong URL or password shows at start. A replica
@@ -49,28 +58,91 @@ impl PgServer {
     }
 
     pub(crate) async fn primary(&self, wait: Duration) -> DbResult<PgConn> {
-        Ok(PgConn::new(self.primary.get(wait).await?, &self.primary))
+        self.primary.get(wait).await
     }
 
-    /// A connection for reads that allow staleness: the replica's, or the primary's when there is no
-    /// replica or it does not answer.
-    pub(crate) async fn stale(&self, wait: Duration) -> DbResult<PgConn> {
-        let Some(replica) = &self.replica else { return self.primary(wait).await };
-        match replica.get(wait).await {
-            Ok(object) => Ok(PgConn::new(object, replica)),
-            Err(error) => {
-                metrics::counter!("database_replica_fallbacks_total").increment(1);
-                tracing::warn!(%error, "the replica does not answer; reading from the primary");
-                self.primary(wait).await
+    /// A connection for who must see what the log has up to a place: the replica's when it has reached
+    /// it, otherwise the primary's. When the primary does not answer, data of any age will do.
+    pub(crate) async fn reader(&self, place: Option<u64>, wait: Duration) -> DbResult<PgConn> {
+        let (Some(replica), Some(place)) = (&self.replica, place) else {
+            return self.primary(wait).await;
+        };
+        let near = match self.primary.is_away() {
+            true => replica.without_primary(place),
+            false => replica.at(place),
+        };
+        if let Some(connection) = from(replica, near).await {
+            return Ok(connection);
+        }
+        let error = match self.primary(wait).await {
+            Err(error @ DbError::Unreachable { .. }) => error,
+            other => {
+                metrics::counter!("database_reads_total", "role" => "primary").increment(1);
+                return other;
             }
+        };
+        from(replica, replica.without_primary(place)).await.ok_or(error)
+    }
+
+    /// A connection for reads that allow staleness; it sees the commits of this node.
+    pub(crate) async fn stale(&self, wait: Duration) -> DbResult<PgConn> {
+        self.reader(self.replica.as_ref().map(Replica::written), wait).await
+    }
+
+    /// A commit of this node has ended before this place.
+    pub(crate) fn note_written(&self, place: u64) {
+        if let Some(replica) = &self.replica {
+            replica.note_written(place);
         }
     }
 
-    /// Shows how full the pools are.
-    pub(crate) fn look(&self) {
-        self.primary.measure();
+    /// Whether readers wait for the replica to be looked at.
+    pub(crate) fn is_look_wanted(&self) -> bool {
+        self.replica.as_ref().is_some_and(Replica::is_wanted)
+    }
+
+    /// Whether the replica is near enough to be read from; none without one.
+    pub(crate) fn replica_is_near(&self) -> Option<bool> {
+        self.replica.as_ref().map(Replica::is_near)
+    }
+
+    /// Lets nobody read from a replica without the tables as this session sees them.
+    pub(crate) async fn note_schema(&self, session: &PgConn) -> DbResult<()> {
         if let Some(replica) = &self.replica {
-            replica.measure();
+            replica.note_schema(session.place().await?);
+        }
+        Ok(())
+    }
+
+    /// Asks the servers how it stands with them, when there is more than one, and shows how full the
+    /// pools are.
+    pub(crate) async fn look(&self) {
+        if self.replica.is_some() || self.primary.is_chosen() {
+            let primary = self.primary.look().await;
+            if let Some(replica) = &self.replica {
+                replica.look(primary).await;
+                replica.measure();
+            }
+        }
+        self.primary.measure();
+    }
+}
+
+/// A connection to the replica; when it refuses, nobody goes there before it was found well again.
+async fn from(replica: &Replica, standby: Option<Arc<Standby>>) -> Option<PgConn> {
+    let standby = standby?;
+    match standby.seat.get(REPLICA_WAIT).await {
+        Ok(object) => {
+            metrics::counter!("database_reads_total", "role" => "replica").increment(1);
+            Some(PgConn::new(object, &standby.seat))
+        }
+        Err(error) => {
+            metrics::counter!("database_replica_fallbacks_total").increment(1);
+            tracing::warn!(%error, "the replica does not answer; reading from the primary");
+            if !matches!(error, DbError::Timeout { .. }) {
+                replica.dismiss(&standby);
+            }
+            None
         }
     }
 }

@@ -1,8 +1,10 @@
 //! One server and the pool of its connections.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::deadpool::{Hook, HookError, Object, Pool, PoolError};
 use diesel_async::pooled_connection::{
@@ -12,6 +14,7 @@ use futures_util::FutureExt;
 
 use super::address::Address;
 use super::flush::Flushers;
+use super::standing::{Standing, standing};
 use crate::error::{DbError, DbResult};
 
 /// A server with its pool.
@@ -20,6 +23,7 @@ pub(super) struct Seat {
     role: &'static str,
     pool: Pool<AsyncPgConnection>,
     flushers: Flushers,
+    tells_places: bool,
 }
 
 /// How large a pool is and how old its connections become.
@@ -27,20 +31,28 @@ pub(super) struct Seat {
 pub(super) struct Bounds {
     pub(super) size: usize,
     pub(super) age_max: Duration,
+    /// Whether commits are to tell their place in the log.
+    pub(super) tells_places: bool,
 }
 
 impl Seat {
-    /// Builds the pool; nothing connects yet.
-    pub(super) fn new(role: &'static str, address: Address, bounds: Bounds) -> DbResult<Self> {
-        let Bounds { size, age_max } = bounds;
+    /// Builds the pool; nothing connects yet. A new connection is taken only when `accept` finds
+    /// nothing wrong with how it stands with the server.
+    pub(super) fn new(
+        role: &'static str,
+        address: Address,
+        bounds: Bounds,
+        accept: impl Fn(&Standing) -> Result<(), String> + Send + Sync + 'static,
+    ) -> DbResult<Self> {
+        let Bounds { size, age_max, tells_places } = bounds;
         let mut manager = ManagerConfig::<AsyncPgConnection>::default();
         // The default checks with a round trip at every checkout, which halves the throughput.
         manager.recycling_method = RecyclingMethod::Fast;
-        let to = address.clone();
+        let (to, accept) = (address.clone(), Arc::new(accept));
         manager.custom_setup = Box::new(move |_| {
-            let to = to.clone();
+            let (to, accept) = (to.clone(), Arc::clone(&accept));
             async move {
-                let connected = to.connect().await;
+                let connected = accepted(&to, &*accept).await;
                 let outcome = if connected.is_ok() { "made" } else { "failed" };
                 metrics::counter!("database_connects_total", "role" => role, "outcome" => outcome)
                     .increment(1);
@@ -60,7 +72,8 @@ impl Seat {
             }))
             .build()
             .map_err(|error| DbError::Unreachable { detail: error.to_string() })?;
-        Ok(Self { role, pool, flushers: Flushers::new(address, age_max) })
+        let flushers = Flushers::new(address, age_max);
+        Ok(Self { role, pool, flushers, tells_places })
     }
 
     /// A connection, when one is free or can be made in time.
@@ -89,6 +102,10 @@ impl Seat {
         self.pool.status().waiting > 0
     }
 
+    pub(super) fn tells_places(&self) -> bool {
+        self.tells_places
+    }
+
     pub(super) fn flushers(&self) -> &Flushers {
         &self.flushers
     }
@@ -109,6 +126,19 @@ impl Seat {
         metrics::gauge!("database_connection_waiters", "role" => self.role)
             .set(figure(status.waiting));
     }
+}
+
+/// A connection to the server as it should be.
+async fn accepted(
+    address: &Address,
+    accept: &(impl Fn(&Standing) -> Result<(), String> + Sync),
+) -> ConnectionResult<AsyncPgConnection> {
+    let mut connection = address.connect().await?;
+    let standing = standing(&mut connection).await;
+    let standing = standing.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    accept(&standing)
+        .map_err(|why| ConnectionError::BadConnection(format!("{}: {why}", address.name())))?;
+    Ok(connection)
 }
 
 fn figure(count: usize) -> f64 {
