@@ -52,7 +52,7 @@ pub use principal::{PermissionSet, Principal, PrincipalKind};
 pub use reference::{Sender, ServiceRef};
 pub use reply::{Answer, Pending, Reply, ReplyPort};
 pub use running::Running;
-pub use scope::{Idempotency, Origin, Priority, RateState, Scope, Trailers};
+pub use scope::{Idempotency, Origin, Priority, RateState, Scope, Trailers, Written};
 pub use service::{Batch, Handled, Lent, Mail, Service};
 pub use shards::Shards;
 pub use spec::{ChildSpec, DEFAULT_CAPACITY, Restart, Spec};

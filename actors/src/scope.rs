@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,35 @@ pub struct Trailers {
     pub replayed: bool,
 }
 
+/// The highest place in the log of the store that the work has written to; 0 when it has not, or when
+/// nobody counts. Whoever shares the origin shares it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Written(AtomicU64);
+
+impl Written {
+    /// The place.
+    #[must_use]
+    #[inline]
+    pub fn place(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Clone for Written {
+    fn clone(&self) -> Self {
+        Self(AtomicU64::new(self.place()))
+    }
+}
+
+impl PartialEq for Written {
+    fn eq(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
+}
+
+impl Eq for Written {}
+
 /// Where work comes from and on whose behalf it is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
@@ -74,6 +104,11 @@ pub struct Origin {
     pub idempotency: Option<Idempotency>,
     /// The caller's network address, for audit and limits.
     pub address: Option<IpAddr>,
+    /// The place in the log of the store that the caller has seen, if one was brought: what is read
+    /// for the caller may come from a replica that has reached it.
+    pub seen: Option<u64>,
+    /// How far the work has written since; the caller has seen it when the reply arrives.
+    pub written: Written,
     /// What goes back with the reply.
     pub trailers: Trailers,
 }
@@ -89,6 +124,8 @@ impl Origin {
             principal: None,
             idempotency: None,
             address: None,
+            seen: None,
+            written: Written::default(),
             trailers: Trailers::default(),
         }
     }
@@ -238,6 +275,21 @@ impl Scope {
     #[must_use]
     pub fn idempotency(&self) -> Option<&Idempotency> {
         self.origin.as_ref().and_then(|origin| origin.idempotency.as_ref())
+    }
+
+    /// The place in the log of the store that a replica must have reached to answer the caller; none
+    /// when only the primary may.
+    #[must_use]
+    pub fn seen(&self) -> Option<u64> {
+        let origin = self.origin()?;
+        origin.seen.map(|seen| seen.max(origin.written.place()))
+    }
+
+    /// Notes that the work has written to the log of the store before this place.
+    pub fn wrote(&self, place: u64) {
+        if let Some(origin) = self.origin() {
+            origin.written.0.fetch_max(place, Ordering::AcqRel);
+        }
     }
 
     /// What goes back with the reply.

@@ -12,10 +12,21 @@ use crate::error::DbError;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseConfig {
-    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`. A secret.
+    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`. Several servers,
+    /// `@HOST:PORT,HOST:PORT/`, are one primary and those that may take its place. A secret.
     pub url: Secret,
-    /// A PostgreSQL replica for reads that allow staleness; none reads from the primary. A secret.
+    /// A PostgreSQL replica for reads that allow staleness; none reads from the primary. Of several
+    /// servers the first that follows the primary is read from. A secret.
     pub replica_url: Option<Secret>,
+    /// How far the replica may be behind the primary to be read from.
+    #[serde(with = "units::duration")]
+    pub replica_lag_max: Duration,
+    /// Whether connections to PostgreSQL are secured. Without a value they are, `verify_full`, unless
+    /// the server is on this machine (a loopback address, `localhost` or a socket).
+    pub tls: Option<DatabaseTls>,
+    /// A PEM file with the certificates that the server's may lead to; none trusts what the system
+    /// trusts. It is read at each connection, so that it may be changed while the node runs.
+    pub tls_ca_file: Option<PathBuf>,
     /// Connections to the PostgreSQL primary; one more flushes its log when they are short.
     pub connections_max: usize,
     /// Connections to the replica, or readers of the SQLite file.
@@ -59,11 +70,24 @@ pub enum SqliteSynchronous {
     Full,
 }
 
+/// How a connection to PostgreSQL is secured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabaseTls {
+    /// The server's certificate must be trusted and name the host of the URL.
+    VerifyFull,
+    /// In the clear: for a network that nobody else is on.
+    Off,
+}
+
 impl Default for DatabaseConfig {
     fn default() -> Self {
         Self {
             url: Secret::new("sqlite:./troupe-data/troupe.db"),
             replica_url: None,
+            replica_lag_max: Duration::from_secs(2),
+            tls: None,
+            tls_ca_file: None,
             connections_max: 16,
             readers_max: 4,
             acquire_timeout: Duration::from_secs(5),
@@ -88,12 +112,15 @@ impl ConfigSection for DatabaseConfig {
             faults.push(ConfigFault::new("url", format!("{detail}; {URL_FORMS}")));
         }
         if let Some(url) = &self.replica_url
-            && !matches!(target_of(url), Ok(Target::Postgres(_)))
+            && let Some(fault) = replica_fault(url)
         {
-            faults.push(ConfigFault::new(
-                "replica_url",
-                "must be a postgres:// URL; SQLite has no replica",
-            ));
+            faults.push(ConfigFault::new("replica_url", fault));
+        }
+        if let Some(path) = &self.tls_ca_file
+            && !path.is_file()
+        {
+            let fault = format!("{} is no file; it must name one in PEM form", path.display());
+            faults.push(ConfigFault::new("tls_ca_file", fault));
         }
         for (key, value) in
             [("connections_max", self.connections_max), ("readers_max", self.readers_max)]
@@ -110,6 +137,7 @@ impl ConfigSection for DatabaseConfig {
             ("statement_timeout", self.statement_timeout, hour),
             ("lock_timeout", self.lock_timeout, hour),
             ("idle_transaction_timeout", self.idle_transaction_timeout, hour),
+            ("replica_lag_max", self.replica_lag_max, hour),
             ("connection_age_max", self.connection_age_max, 24 * hour),
             ("idempotency_retention", self.idempotency_retention, 365 * 24 * hour),
             ("inbox_retention", self.inbox_retention, 365 * 24 * hour),
@@ -148,32 +176,44 @@ impl DatabaseConfig {
         match target_of(&self.url) {
             Ok(Target::Sqlite(path)) => format!("SQLite file {}", path.display()),
             Ok(Target::Postgres(url)) => {
-                let rest = url.expose().rsplit_once('@').map_or("", |(_, rest)| rest);
+                let rest = url.expose().split_once("://").map_or("", |(_, rest)| rest);
+                let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
                 let rest = rest.split(['?', '#']).next().unwrap_or_default();
                 format!("PostgreSQL {rest}")
             }
-            Err(detail) => detail.to_owned(),
+            Err(detail) => detail,
         }
     }
 
     pub(crate) fn target(&self) -> Result<Target, DbError> {
-        target_of(&self.url).map_err(|detail| DbError::Url { detail: detail.to_owned() })
+        target_of(&self.url).map_err(|detail| DbError::Url { detail })
     }
 }
 
-fn target_of(url: &Secret) -> Result<Target, &'static str> {
+fn replica_fault(url: &Secret) -> Option<String> {
+    match target_of(url) {
+        Ok(Target::Postgres(_)) => None,
+        Ok(Target::Sqlite(_)) => {
+            Some("must be a postgres:// URL; SQLite has no replica".to_owned())
+        }
+        Err(detail) => Some(format!("{detail}; write postgres://USER:PASSWORD@HOST:PORT/NAME")),
+    }
+}
+
+fn target_of(url: &Secret) -> Result<Target, String> {
     let text = url.expose();
     if let Some(path) = text.strip_prefix("sqlite:") {
         let path = path.strip_prefix("//").unwrap_or(path);
         if path.is_empty() || path.contains(":memory:") || path.contains('?') {
-            return Err("sqlite: needs the path of a file, without parameters");
+            return Err("sqlite: needs the path of a file, without parameters".to_owned());
         }
         return Ok(Target::Sqlite(PathBuf::from(path)));
     }
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        crate::postgres::parse(text)?;
         return Ok(Target::Postgres(url.clone()));
     }
-    Err("its scheme is neither sqlite: nor postgres://")
+    Err("its scheme is neither sqlite: nor postgres://".to_owned())
 }
 
 #[cfg(test)]
@@ -196,7 +236,8 @@ mod tests {
 
     #[test]
     fn the_place_never_shows_the_password() {
-        let config = DatabaseConfig::with_url("postgres://app:hunter2@db.example:5432/troupe?x=1");
+        let config =
+            DatabaseConfig::with_url("postgres://app:hunter2@db.example:5432/troupe?options=-c");
         assert_eq!(config.place(), "PostgreSQL db.example:5432/troupe");
         assert_eq!(DatabaseConfig::with_url("sqlite:a/b.db").place(), "SQLite file a/b.db");
         assert!(!format!("{config:?}").contains("hunter2"));

@@ -24,6 +24,8 @@ use crate::unit_of_work::UnitOfWork;
 /// How long a commit may take. It is not cut short by the deadline of the work: whether a commit that
 /// was cut short happened is not known.
 const COMMIT_WITHIN: Duration = Duration::from_secs(60);
+/// How many statements at the end of their time a read may have.
+const READ_STATEMENTS: u32 = 2;
 /// Work with more time than this shares no transaction on SQLite: others would wait for it. Less than
 /// [`COMMIT_WITHIN`], so that they learn what became of theirs.
 const SHARED_MAX: Duration = Duration::from_secs(30);
@@ -162,7 +164,8 @@ impl Db {
     /// refuses writes.
     ///
     /// # Errors
-    /// The failure of the work, or `database.timeout` when no connection is free in time.
+    /// The failure of the work, or `database.timeout` when no connection is free in time or the work
+    /// takes twice as long as one statement may.
     pub async fn read<R, F>(&self, work: F) -> Result<R, Failure>
     where
         R: Send,
@@ -170,11 +173,36 @@ impl Db {
             + for<'c> Callback<&'c mut DbConn, Result<R, Failure>, Running: Send>
             + Send,
     {
-        let mut conn = self.reader().await?;
-        work(&mut conn).await
+        let conn = self.reader().await?;
+        self.bounded(conn, work).await
     }
 
-    /// Reads what may be a moment old: from the replica, where there is one.
+    /// Reads for the caller of the scope, who sees every commit that was told to them: from the replica
+    /// when the caller has brought a token and the replica has reached it, otherwise from the primary.
+    /// What others have committed may be missing for `database.replica_lag_max`, so decisions that it
+    /// must not be missing for, and what a change is made from, [`read`](Self::read).
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and `database.deadline` when the scope's time is over.
+    pub async fn read_for<R, F>(&self, scope: &Scope, work: F) -> Result<R, Failure>
+    where
+        R: Send,
+        F: for<'c> AsyncFnOnce(&'c mut DbConn) -> Result<R, Failure>
+            + for<'c> Callback<&'c mut DbConn, Result<R, Failure>, Running: Send>
+            + Send,
+    {
+        let conn = match &self.shared.backend {
+            Backend::Pg(server) => {
+                let wait = self.wait().min(scope.remaining());
+                DbConn::Pg(server.reader(scope.seen(), wait).await?)
+            }
+            Backend::Sqlite(file) => DbConn::Sqlite(file.reader(self.wait()).await?),
+        };
+        self.bounded(conn, work).await
+    }
+
+    /// Reads what may be a moment old, but not older than the commits of this node: from the replica,
+    /// where there is one.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -185,11 +213,33 @@ impl Db {
             + for<'c> Callback<&'c mut DbConn, Result<R, Failure>, Running: Send>
             + Send,
     {
-        let mut conn = match &self.shared.backend {
+        let conn = match &self.shared.backend {
             Backend::Pg(server) => DbConn::Pg(server.stale(self.wait()).await?),
             Backend::Sqlite(file) => DbConn::Sqlite(file.reader(self.wait()).await?),
         };
-        work(&mut conn).await
+        self.bounded(conn, work).await
+    }
+
+    /// Reads within the time of two statements: a server that is paused, or whose machine is gone, ends
+    /// none by itself.
+    async fn bounded<R, F>(&self, mut conn: DbConn, work: F) -> Result<R, Failure>
+    where
+        R: Send,
+        F: for<'c> AsyncFnOnce(&'c mut DbConn) -> Result<R, Failure>
+            + for<'c> Callback<&'c mut DbConn, Result<R, Failure>, Running: Send>
+            + Send,
+    {
+        if conn.dialect() == Dialect::Sqlite {
+            return work(&mut conn).await;
+        }
+        let most = self.shared.config.statement_timeout * READ_STATEMENTS;
+        if let Ok(result) = tokio::time::timeout(most, work(&mut conn)).await {
+            return result;
+        }
+        if let DbConn::Pg(conn) = &mut conn {
+            conn.abandon();
+        }
+        Err(DbError::Timeout { what: "the read" }.into())
     }
 
     /// Does a request's work in one transaction with its effects, at most once per idempotency key.
@@ -304,12 +354,23 @@ impl Db {
         };
         let (uow, value) =
             tokio::time::timeout(scope.remaining(), body).await.map_err(|_| expired())??;
-        let kinds = tokio::time::timeout(COMMIT_WITHIN, uow.commit())
+        let (kinds, place) = tokio::time::timeout(COMMIT_WITHIN, uow.commit())
             .await
             .map_err(|_| DbError::Timeout { what: "the commit" })??;
+        if let Some(place) = place {
+            self.note_written(scope, place);
+        }
         metrics::histogram!("database_transaction_seconds").record(began.elapsed().as_secs_f64());
         self.shared.wakers.wake(&kinds);
         Ok(value)
+    }
+
+    /// Whoever reads with this scope, or with the token that its caller gets, sees the commit.
+    fn note_written(&self, scope: &Scope, place: u64) {
+        scope.wrote(place);
+        if let Backend::Pg(server) = &self.shared.backend {
+            server.note_written(place);
+        }
     }
 
     /// Whether the database answers, for health checks.
@@ -323,6 +384,35 @@ impl Db {
                 .get_result::<i32>(c))?;
         debug_assert_eq!(one, 1);
         Ok(())
+    }
+
+    /// Looks after the servers of PostgreSQL, as the [`Watch`](crate::Watch) does again and again.
+    pub async fn look(&self) {
+        if let Backend::Pg(server) = &self.shared.backend {
+            server.look().await;
+        }
+    }
+
+    /// Whether the replica is near enough to be read from; none without one.
+    #[must_use]
+    pub fn replica_is_near(&self) -> Option<bool> {
+        match &self.shared.backend {
+            Backend::Pg(server) => server.replica_is_near(),
+            Backend::Sqlite(_) => None,
+        }
+    }
+
+    /// Lets nobody read from a replica without the tables as this connection sees them.
+    pub(crate) async fn note_schema(&self, conn: &DbConn) -> DbResult<()> {
+        match (&self.shared.backend, conn) {
+            (Backend::Pg(server), DbConn::Pg(conn)) => server.note_schema(conn).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a look would let readers go to the replica sooner.
+    pub(crate) fn is_look_wanted(&self) -> bool {
+        matches!(&self.shared.backend, Backend::Pg(server) if server.is_look_wanted())
     }
 
     /// A connection that writes, outside of any transaction: for migrations and maintenance.

@@ -59,10 +59,25 @@ pub enum DbError {
         /// The driver's words.
         detail: String,
     },
+    /// The connection was lost while a transaction was committed.
+    #[error("the database was lost during a commit, which may have happened or not: {detail}")]
+    Lost {
+        /// The driver's words.
+        detail: String,
+    },
     /// The server refused the user or the password.
     #[error("the database refused the login: {detail}; check user and password in database.url")]
     Credentials {
         /// The server's words; never the password.
+        detail: String,
+    },
+    /// The connection to the server cannot be secured as the configuration asks.
+    #[error(
+        "the connection to the database cannot be secured: {detail}; let database.tls_ca_file name the roots \
+         that its certificate leads to, and database.url the host that stands in it"
+    )]
+    Tls {
+        /// The driver's words.
         detail: String,
     },
     /// `database.url` is not a URL this platform understands. The URL itself is a secret.
@@ -143,6 +158,9 @@ impl DbError {
             }
             other => other.to_string(),
         };
+        if detail.contains(crate::postgres::TLS_HANDSHAKE) {
+            return Self::Tls { detail };
+        }
         if ["password", "authentication", "role \"", "pg_hba"]
             .iter()
             .any(|word| detail.contains(word))
@@ -284,13 +302,24 @@ impl From<DbError> for Failure {
                 )
                 .retry_after(Duration::from_secs(1))
             }
-            DbError::Unreachable { detail } | DbError::Credentials { detail } => {
+            DbError::Unreachable { detail }
+            | DbError::Credentials { detail }
+            | DbError::Tls { detail } => {
                 tracing::error!(%detail, "the database is not reachable");
                 Failure::unavailable(
                     "database.unreachable",
                     "the database does not answer; try again later",
                 )
                 .retry_after(Duration::from_secs(5))
+            }
+            DbError::Lost { detail } => {
+                tracing::error!(%detail, "the database was lost during a commit");
+                Failure::unavailable(
+                    "database.commit.unknown",
+                    "the database was lost while the change was stored; ask again with the same \
+                     Idempotency-Key, or look whether it is there",
+                )
+                .retry_after(Duration::from_secs(2))
             }
             other => {
                 let cause =

@@ -2,8 +2,9 @@
 //!
 //! A repository is a module of functions on [`&mut DbConn`](DbConn). Each query is one diesel body in
 //! [`run!`], typed for both dialects; the [`columns`](Id) mean the same in both. A service reads with
-//! [`Db::read`] and changes with [`Db::command`], which gives it a [`UnitOfWork`]: rows, events, audit
-//! records, jobs and the idempotency record commit together. Consumers of events use [`Db::consume`].
+//! [`Db::read`], or [`Db::read_for`] where a replica may answer the caller, and changes with
+//! [`Db::command`], which gives it a [`UnitOfWork`]: rows, events, audit records, jobs and the
+//! idempotency record commit together. Consumers of events use [`Db::consume`].
 //!
 //! Not here: the delivery of events, the running of jobs and the chaining of the audit; those crates
 //! read the tables in [`schema`]. No query here knows of tenants: repositories filter by tenant.
@@ -159,7 +160,8 @@
 //! }
 //! ```
 //!
-//! `tests/notes.rs` of this crate is this example as running code.
+//! `tests/notes.rs` of this crate is this example as running code. What a hot query reads by which index
+//! is kept as a snapshot with [`testing::plans`](crate::testing).
 
 mod batcher;
 mod callback;
@@ -184,11 +186,12 @@ mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod unit_of_work;
+mod watch;
 
 pub use batcher::{BatchLimits, BatchMessage, Batcher, GetKeyed, Keyed, KeyedLoad, Landed};
 pub use callback::Callback;
 pub use columns::{DbTimestamp, DbUuid, Id, Instant, Json, JsonDoc, TextArray, TextList};
-pub use config::{DatabaseConfig, SqliteSynchronous};
+pub use config::{DatabaseConfig, DatabaseTls, SqliteSynchronous};
 pub use connection::{DbConn, Dialect};
 pub use db::{Commanded, Db};
 pub use diesel_async::AsyncPgConnection as PgConnection;
@@ -204,3 +207,4 @@ pub use postgres::PgConn;
 pub use query::{OnPg, OnSqlite, Running};
 pub use sqlite::{SqliteConn, SqliteConnection};
 pub use unit_of_work::UnitOfWork;
+pub use watch::{Look, Watch, WatchMessage};

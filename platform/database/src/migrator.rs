@@ -126,7 +126,10 @@ impl Db {
         let conn = &mut self.writer().await?;
         lock(conn).await?;
         let result = match up(conn, plan, self.clock().now()).await {
-            Ok(done) => epoch::rebase(conn).await.map(|()| done),
+            Ok(done) => match epoch::rebase(conn).await {
+                Ok(()) => self.note_schema(conn).await.map(|()| done),
+                Err(error) => Err(error),
+            },
             failed => failed,
         };
         unlock(conn).await?;

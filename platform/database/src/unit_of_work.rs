@@ -120,21 +120,23 @@ impl UnitOfWork {
         self.effects.kinds()
     }
 
-    /// Writes the effects and commits; says which kinds there were.
-    pub(crate) async fn commit(self) -> Result<Vec<Effect>, Failure> {
+    /// Writes the effects and commits; says which kinds there were and, with a replica, a place in the
+    /// log behind the commit.
+    pub(crate) async fn commit(self) -> Result<(Vec<Effect>, Option<u64>), Failure> {
         let circumstances = Circumstances { scope: &self.scope, clock: &self.clock.0 };
         let kinds = self.effects.kinds();
         let writes = self.effects.into_writes(&circumstances)?;
-        match self.conn {
-            DbConn::Pg(conn) => conn.finish(writes).await.map_err(DbError::from)?,
+        let place = match self.conn {
+            DbConn::Pg(conn) => conn.finish(writes).await.map_err(lost)?,
             DbConn::Sqlite(conn) => {
                 let write = move |conn: &mut diesel::SqliteConnection| {
                     writes.iter().try_for_each(|write| write.on_sqlite(conn).map(drop))
                 };
                 conn.finish_unit(write).await.map_err(DbError::from)?.committed().await?;
+                None
             }
-        }
-        Ok(kinds)
+        };
+        Ok((kinds, place))
     }
 
     /// Undoes everything. On SQLite dropping it does.
@@ -144,5 +146,13 @@ impl UnitOfWork {
             // The pool closes a connection with an open transaction, which undoes it as well.
             tracing::debug!(%error, "a rollback failed");
         }
+    }
+}
+
+/// Why a commit has failed. When the connection went with it, nobody knows whether it has.
+fn lost(error: diesel::result::Error) -> DbError {
+    match DbError::from(error) {
+        DbError::Unreachable { detail } => DbError::Lost { detail },
+        other => other,
     }
 }

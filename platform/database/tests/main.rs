@@ -2,10 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
+mod answers;
 mod batching;
 mod commands;
+mod failover;
 mod migrating;
 mod notes;
 mod opening;
 mod outbox;
+mod replica;
+mod servers;
+mod tls;
 mod together;

@@ -15,7 +15,8 @@ use troupe_kernel::{Access, Problem, Route};
 use crate::table::Table;
 
 const DESCRIPTION: &str = "Errors are problem documents (RFC 9457) with a stable `type`. Lists are \
-    read page by page with `cursor` and `limit`. Unsafe requests take an `Idempotency-Key`; things \
+    read page by page with `cursor` and `limit`. Unsafe requests take an `Idempotency-Key`; \
+    where there is a replica they bring a `Consistency-Token`, to be sent with what is read next; things \
     with a version have an `ETag` and are changed with `If-Match`. `RateLimit` and \
     `RateLimit-Policy` report the limits. Times are RFC 3339 in UTC, ids are UUIDs.";
 

@@ -99,6 +99,10 @@ impl Notes {
                 ctx.amend(|origin| origin.trailers.replayed = true);
                 serde_json::json!("stored")
             }
+            "write" => {
+                ctx.scope().wrote(0xBEEF);
+                serde_json::json!("written")
+            }
             "nothing" => return Ok(()),
             _ => describe(ctx.scope()),
         };
@@ -116,6 +120,7 @@ fn describe(scope: &Scope) -> serde_json::Value {
         "trace": scope.trace_id(),
         "address": scope.origin().and_then(|origin| origin.address),
         "idempotency": scope.idempotency(),
+        "seen": scope.seen(),
         "remaining_ms": u64::try_from(scope.remaining().as_millis()).unwrap(),
     })
 }

@@ -182,6 +182,29 @@ async fn an_idempotency_key_reaches_the_unit_of_work_with_a_fingerprint() {
 }
 
 #[tokio::test]
+async fn a_consistency_token_goes_to_the_caller_of_a_change_and_comes_back_with_what_it_reads() {
+    both(|wire| async move {
+        let node = Node::start(wire).await;
+        let act = |how: &str| post(&format!("/v1/acts/{how}"), &json!(0));
+        let written = node.send(act("write")).await;
+        let token = written.header("consistency-token").map(str::to_owned);
+        assert_eq!(token.as_deref(), Some("000000000000beef"));
+        let brought = act("describe").header("consistency-token", "000000000000beef");
+        let read = node.send(brought).await;
+        assert_eq!(read.header("consistency-token"), None);
+        assert_eq!(read.json()["seen"], 0xBEEF);
+        assert!(node.send(act("describe")).await.json()["seen"].is_null());
+        let malformed = node.send(act("describe").header("consistency-token", "beef")).await;
+        assert_eq!(
+            (malformed.status, malformed.problem().as_str()),
+            (400, "edge.consistency.malformed")
+        );
+        node.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn pages_of_allowed_origins_may_call() {
     let mut setup = Setup::new(false);
     setup.config.cors.origins = vec!["https://app.example".to_owned()];

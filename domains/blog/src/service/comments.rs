@@ -219,7 +219,7 @@ async fn list(blog: &Blog, scope: &Scope, query: &ListComments) -> Result<Page<C
     let rows = query.page.rows();
     let found = blog
         .db
-        .read(async move |conn: &mut DbConn| {
+        .read_for(scope, async move |conn: &mut DbConn| {
             Ok(comments::page(conn, tenant, &listed, after, rows).await?)
         })
         .await?;

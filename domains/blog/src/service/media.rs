@@ -162,7 +162,9 @@ async fn list(blog: &Blog, scope: &Scope, query: &ListMedia) -> Result<Page<Medi
     let rows = query.page.rows();
     let found = blog
         .db
-        .read(async move |conn: &mut DbConn| Ok(media::page(conn, tenant, after, rows).await?))
+        .read_for(scope, async move |conn: &mut DbConn| {
+            Ok(media::page(conn, tenant, after, rows).await?)
+        })
         .await?;
     let page = Page::from_rows(found, &query.page, |row| row.id);
     let items: Result<Vec<Media>, Failure> = page.items.into_iter().map(Media::try_from).collect();

@@ -179,7 +179,7 @@ async fn list(blog: &Blog, scope: &Scope, query: &ListPosts) -> Result<Page<Post
     let rows = query.page.rows();
     let found = blog
         .db
-        .read(async move |conn: &mut DbConn| {
+        .read_for(scope, async move |conn: &mut DbConn| {
             Ok(posts::page(conn, tenant, &listed, after, rows).await?)
         })
         .await?;

@@ -29,7 +29,7 @@ pub(super) async fn list(
     let (post, rows) = (query.post, query.page.rows());
     let found = blog
         .db
-        .read(async move |conn: &mut DbConn| {
+        .read_for(scope, async move |conn: &mut DbConn| {
             Ok(revisions::page(conn, tenant, post, after, rows).await?)
         })
         .await?;

@@ -13,14 +13,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::result::QueryResult;
+use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::PoolableConnection;
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use tokio::sync::Mutex;
 
-use super::Address;
+use super::address::Address;
+use super::plain::Plain;
 
-/// Writes a record that says nothing, in a transaction of its own.
-const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'troupe', '')";
+/// Writes a record that says nothing, in a transaction of its own, and answers the place behind it.
+const FLUSH: Plain = Plain("SELECT (pg_logical_emit_message(true, 'troupe', '') - '0/0')::bigint");
 
 /// Who flushes the log of a server.
 pub(super) struct Flushers {
@@ -56,11 +57,13 @@ struct Line {
     connection: AsyncPgConnection,
     /// How many of the commits are durable.
     durable: u64,
+    /// A place in the log behind all of them.
+    place: u64,
 }
 
 impl Flusher {
     fn new(connection: AsyncPgConnection) -> Self {
-        let line = Mutex::new(Line { connection, durable: 0 });
+        let line = Mutex::new(Line { connection, durable: 0, place: 0 });
         Self { opened: Instant::now(), committed: AtomicU64::new(0), line }
     }
 
@@ -70,16 +73,17 @@ impl Flusher {
         !is_broken && self.opened.elapsed() < age_max
     }
 
-    /// Ends when what was committed before is durable. After an error that is not known.
-    pub(super) async fn flush(&self) -> QueryResult<()> {
+    /// Ends when what was committed before is durable, and answers a place in the log behind it. After
+    /// an error it is not known whether it is.
+    pub(super) async fn flush(&self) -> QueryResult<u64> {
         let mine = self.committed.fetch_add(1, Ordering::AcqRel) + 1;
         let mut line = self.line.lock().await;
         if line.durable >= mine {
-            return Ok(());
+            return Ok(line.place);
         }
         let all = self.committed.load(Ordering::Acquire);
-        line.connection.batch_execute(FLUSH).await?;
+        line.place = FLUSH.place(&line.connection).await?;
         line.durable = all;
-        Ok(())
+        Ok(line.place)
     }
 }

@@ -1,44 +1,53 @@
-//! The PostgreSQL pools: the primary, and a replica that only reads.
+//! The PostgreSQL servers: the primary, and a replica that only reads.
 
+mod address;
 mod flush;
+mod plain;
+mod pool;
+mod primary;
+mod replica;
+mod standing;
+mod tls;
 mod transaction;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::{ConnectionError, ConnectionResult};
-use diesel_async::pooled_connection::deadpool::{Hook, HookError, Object, Pool, PoolError};
-use diesel_async::pooled_connection::{
-    AsyncDieselConnectionManager, ManagerConfig, PoolError as ConnectError, RecyclingMethod,
-};
-use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
-use futures_util::FutureExt;
 use troupe_kernel::config::Secret;
+
+pub(crate) use address::{TLS_HANDSHAKE, parse};
+pub use transaction::PgConn;
 
 use crate::config::DatabaseConfig;
 use crate::error::{DbError, DbResult};
-use flush::Flushers;
-pub use transaction::PgConn;
+use address::Address;
+use pool::Bounds;
+use primary::Primary;
+use replica::{Replica, Standby};
+
+/// How long a reader waits for a connection to the replica; the primary has more.
+const REPLICA_WAIT: Duration = Duration::from_millis(250);
 
 /// A primary and perhaps a replica.
-#[derive(Clone)]
 pub(crate) struct PgServer {
-    primary: Pool<AsyncPgConnection>,
-    flushers: Arc<Flushers>,
-    replica: Option<Pool<AsyncPgConnection>>,
+    primary: Primary,
+    replica: Option<Replica>,
 }
 
 impl PgServer {
     /// Builds the pools; nothing connects yet.
     pub(crate) fn new(url: &Secret, config: &DatabaseConfig) -> DbResult<Self> {
-        let address = Address::new(url, config);
-        let primary = pool(&address, config, config.connections_max)?;
+        let tells_places = config.replica_url.is_some();
+        let bounds = |size| Bounds { size, age_max: config.connection_age_max, tells_places };
         let replica = match &config.replica_url {
-            Some(url) => Some(pool(&Address::new(url, config), config, config.readers_max)?),
+            Some(url) => {
+                let hosts = Address::all(url, config)?;
+                Some(Replica::new(hosts, bounds(config.readers_max), config.replica_lag_max))
+            }
             None => None,
         };
-        let flushers = Arc::new(Flushers::new(address, config.connection_age_max));
-        Ok(Self { primary, flushers, replica })
+        let hosts = Address::all(url, config)?;
+        Ok(Self { primary: Primary::new(hosts, bounds(config.connections_max))?, replica })
     }
 
     /// Makes one connection to the primary, so that a wrong URL or password shows at start. A replica
@@ -49,20 +58,91 @@ impl PgServer {
     }
 
     pub(crate) async fn primary(&self, wait: Duration) -> DbResult<PgConn> {
-        Ok(PgConn::new(get(&self.primary, wait).await?, &self.flushers))
+        self.primary.get(wait).await
     }
 
-    /// A connection for reads that allow staleness: the replica's, or the primary's when there is no
-    /// replica or it does not answer.
-    pub(crate) async fn stale(&self, wait: Duration) -> DbResult<PgConn> {
-        let Some(replica) = &self.replica else { return self.primary(wait).await };
-        match get(replica, wait).await {
-            Ok(object) => Ok(PgConn::new(object, &self.flushers)),
-            Err(error) => {
-                metrics::counter!("database_replica_fallbacks_total").increment(1);
-                tracing::warn!(%error, "the replica does not answer; reading from the primary");
-                self.primary(wait).await
+    /// A connection for who must see what the log has up to a place: the replica's when it has reached
+    /// it, otherwise the primary's. When the primary does not answer, data of any age will do.
+    pub(crate) async fn reader(&self, place: Option<u64>, wait: Duration) -> DbResult<PgConn> {
+        let (Some(replica), Some(place)) = (&self.replica, place) else {
+            return self.primary(wait).await;
+        };
+        let near = match self.primary.is_away() {
+            true => replica.without_primary(place),
+            false => replica.at(place),
+        };
+        if let Some(connection) = from(replica, near).await {
+            return Ok(connection);
+        }
+        let error = match self.primary(wait).await {
+            Err(error @ DbError::Unreachable { .. }) => error,
+            other => {
+                metrics::counter!("database_reads_total", "role" => "primary").increment(1);
+                return other;
             }
+        };
+        from(replica, replica.without_primary(place)).await.ok_or(error)
+    }
+
+    /// A connection for reads that allow staleness; it sees the commits of this node.
+    pub(crate) async fn stale(&self, wait: Duration) -> DbResult<PgConn> {
+        self.reader(self.replica.as_ref().map(Replica::written), wait).await
+    }
+
+    /// A commit of this node has ended before this place.
+    pub(crate) fn note_written(&self, place: u64) {
+        if let Some(replica) = &self.replica {
+            replica.note_written(place);
+        }
+    }
+
+    /// Whether readers wait for the replica to be looked at.
+    pub(crate) fn is_look_wanted(&self) -> bool {
+        self.replica.as_ref().is_some_and(Replica::is_wanted)
+    }
+
+    /// Whether the replica is near enough to be read from; none without one.
+    pub(crate) fn replica_is_near(&self) -> Option<bool> {
+        self.replica.as_ref().map(Replica::is_near)
+    }
+
+    /// Lets nobody read from a replica without the tables as this session sees them.
+    pub(crate) async fn note_schema(&self, session: &PgConn) -> DbResult<()> {
+        if let Some(replica) = &self.replica {
+            replica.note_schema(session.place().await?);
+        }
+        Ok(())
+    }
+
+    /// Asks the servers how it stands with them, when there is more than one, and shows how full the
+    /// pools are.
+    pub(crate) async fn look(&self) {
+        if self.replica.is_some() || self.primary.is_chosen() {
+            let primary = self.primary.look().await;
+            if let Some(replica) = &self.replica {
+                replica.look(primary).await;
+                replica.measure();
+            }
+        }
+        self.primary.measure();
+    }
+}
+
+/// A connection to the replica; when it refuses, nobody goes there before it was found well again.
+async fn from(replica: &Replica, standby: Option<Arc<Standby>>) -> Option<PgConn> {
+    let standby = standby?;
+    match standby.seat.get(REPLICA_WAIT).await {
+        Ok(object) => {
+            metrics::counter!("database_reads_total", "role" => "replica").increment(1);
+            Some(PgConn::new(object, &standby.seat))
+        }
+        Err(error) => {
+            metrics::counter!("database_replica_fallbacks_total").increment(1);
+            tracing::warn!(%error, "the replica does not answer; reading from the primary");
+            if !matches!(error, DbError::Timeout { .. }) {
+                replica.dismiss(&standby);
+            }
+            None
         }
     }
 }
@@ -74,83 +154,4 @@ impl std::fmt::Debug for PgServer {
             .field("replica", &self.replica.is_some())
             .finish_non_exhaustive()
     }
-}
-
-async fn get(
-    pool: &Pool<AsyncPgConnection>,
-    wait: Duration,
-) -> DbResult<Object<AsyncPgConnection>> {
-    let got = tokio::time::timeout(wait, pool.get())
-        .await
-        .map_err(|_| DbError::Timeout { what: "the wait for a connection" })?;
-    got.map_err(|error| match error {
-        PoolError::Backend(ConnectError::ConnectionError(error)) => DbError::connect(error),
-        PoolError::Backend(ConnectError::QueryError(error)) => error.into(),
-        other => DbError::Unreachable { detail: other.to_string() },
-    })
-}
-
-fn pool(
-    address: &Address,
-    config: &DatabaseConfig,
-    size: usize,
-) -> DbResult<Pool<AsyncPgConnection>> {
-    let mut manager = ManagerConfig::<AsyncPgConnection>::default();
-    // The default checks with a round trip at every checkout, which halves the throughput.
-    manager.recycling_method = RecyclingMethod::Fast;
-    let to = address.clone();
-    manager.custom_setup = Box::new(move |_| {
-        let to = to.clone();
-        async move { to.connect().await }.boxed()
-    });
-    let age_max = config.connection_age_max;
-    Pool::builder(AsyncDieselConnectionManager::new_with_config(address.url.expose(), manager))
-        .max_size(size)
-        .pre_recycle(Hook::sync_fn(move |_, metrics| {
-            if metrics.age() > age_max {
-                Err(HookError::message("the connection is too old"))
-            } else {
-                Ok(())
-            }
-        }))
-        .build()
-        .map_err(|error| DbError::Unreachable { detail: error.to_string() })
-}
-
-/// Where a server is and how its sessions are set up.
-#[derive(Clone)]
-struct Address {
-    url: Secret,
-    settings: String,
-    timeout: Duration,
-}
-
-impl Address {
-    fn new(url: &Secret, config: &DatabaseConfig) -> Self {
-        Self { url: url.clone(), settings: settings(config), timeout: config.connect_timeout }
-    }
-
-    async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
-        let connecting = async {
-            let mut connection = AsyncPgConnection::establish(self.url.expose()).await?;
-            let set_up = connection.batch_execute(&self.settings).await;
-            set_up.map_err(ConnectionError::CouldntSetupConfiguration)?;
-            Ok(connection)
-        };
-        tokio::time::timeout(self.timeout, connecting).await.unwrap_or_else(|_| {
-            Err(ConnectionError::BadConnection("connecting took too long".to_owned()))
-        })
-    }
-}
-
-/// Sessions are read-only but in transactions that say otherwise; see [`transaction`].
-pub(crate) fn settings(config: &DatabaseConfig) -> String {
-    format!(
-        "SET application_name = 'troupe'; SET statement_timeout = {}; SET lock_timeout = {}; \
-         SET idle_in_transaction_session_timeout = {}; SET default_transaction_read_only = on; \
-         SET timezone = 'UTC'; SET client_min_messages = warning;",
-        config.statement_timeout.as_millis(),
-        config.lock_timeout.as_millis(),
-        config.idle_transaction_timeout.as_millis(),
-    )
 }

@@ -9,15 +9,15 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::task::Poll;
 
-use diesel::pg::Pg;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::pooled_connection::deadpool::Object;
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
+use futures_util::future::try_join;
 
-use super::flush::Flushers;
+use super::plain::{Plain, WHERE};
+use super::pool::Seat;
 use crate::effects::Write;
 use crate::query::Running;
 
@@ -35,19 +35,30 @@ pub struct PgConn {
     depth: u32,
     /// Whether the pool may have it back.
     is_reusable: bool,
-    flushers: Arc<Flushers>,
+    /// The server it is a connection to.
+    seat: Arc<Seat>,
 }
 
 impl PgConn {
-    pub(super) fn new(object: Object<AsyncPgConnection>, flushers: &Arc<Flushers>) -> Self {
-        let flushers = Arc::clone(flushers);
-        Self { object: Some(Box::new(object)), depth: 0, is_reusable: true, flushers }
+    pub(super) fn new(object: Object<AsyncPgConnection>, seat: &Arc<Seat>) -> Self {
+        let seat = Arc::clone(seat);
+        Self { object: Some(Box::new(object)), depth: 0, is_reusable: true, seat }
     }
 
     /// Lets the session write outside of a transaction; it is closed at the end.
     pub(crate) async fn allow_writes(&mut self) -> QueryResult<()> {
         self.is_reusable = false;
         self.batch_execute("SET default_transaction_read_only = off").await
+    }
+
+    /// A place in the log behind what was committed until now.
+    pub(super) async fn place(&self) -> QueryResult<u64> {
+        WHERE.place(self).await
+    }
+
+    /// Keeps the connection from whoever comes next: something on it has not ended.
+    pub(crate) fn abandon(&mut self) {
+        self.is_reusable = false;
     }
 
     /// Sends what begins a transaction, before whatever is sent next.
@@ -91,19 +102,15 @@ impl PgConn {
         Ok(())
     }
 
-    /// Writes the last rows and commits. After an error the connection is closed.
-    pub(crate) async fn finish(mut self, writes: Vec<Write>) -> QueryResult<()> {
-        let flusher = if self.is_awaited() { self.flushers.current().await } else { None };
+    /// Writes the last rows and commits. With a replica it answers a place in the log behind the
+    /// commit. After an error the connection is closed.
+    pub(crate) async fn finish(mut self, writes: Vec<Write>) -> QueryResult<Option<u64>> {
+        let is_awaited = self.seat.is_awaited();
+        let flusher = if is_awaited { self.seat.flushers().current().await } else { None };
         let Some(flusher) = flusher else { return self.send_commit(writes, None).await };
         self.send_commit(writes, Some(UNFLUSHED)).await?;
         drop(self);
-        flusher.flush().await
-    }
-
-    /// Whether somebody waits for a connection.
-    fn is_awaited(&self) -> bool {
-        let pool = self.object.as_ref().and_then(|object| Object::pool(object));
-        pool.is_some_and(|pool| pool.status().waiting > 0)
+        flusher.flush().await.map(Some)
     }
 
     /// Writes the last rows and commits, in one exchange.
@@ -111,7 +118,7 @@ impl PgConn {
         &mut self,
         mut writes: Vec<Write>,
         setting: Option<Plain>,
-    ) -> QueryResult<()> {
+    ) -> QueryResult<Option<u64>> {
         while writes.len() > TOGETHER_MAX {
             let rest = writes.split_off(TOGETHER_MAX);
             let conn: &AsyncPgConnection = self;
@@ -127,9 +134,17 @@ impl PgConn {
             statements.push(conn.execute_returning_count(statement));
         }
         statements.push(conn.execute_returning_count(Plain("COMMIT")));
-        in_order(statements).await?;
+        // The flush that follows tells the place as well.
+        let place = if self.seat.tells_places() && setting.is_none() {
+            // Sent behind the commit, in the same exchange.
+            let (_, place) = try_join(in_order(statements), WHERE.place(conn)).await?;
+            Some(place)
+        } else {
+            in_order(statements).await?;
+            None
+        };
         self.depth = 0;
-        Ok(())
+        Ok(place)
     }
 }
 
@@ -154,23 +169,6 @@ async fn in_order(mut statements: Vec<Running<'_, usize>>) -> QueryResult<()> {
         if statements.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
     })
     .await
-}
-
-/// A statement without values, prepared once.
-#[derive(Debug, Clone, Copy)]
-struct Plain(&'static str);
-
-impl QueryFragment<Pg> for Plain {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(self.0);
-        Ok(())
-    }
-}
-
-impl QueryId for Plain {
-    type QueryId = ();
-
-    const HAS_STATIC_QUERY_ID: bool = false;
 }
 
 impl Deref for PgConn {

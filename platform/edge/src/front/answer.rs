@@ -13,7 +13,7 @@ use troupe_kernel::{Failure, FailureKind, HttpRequest, HttpResponse, Problem};
 use super::routing::{Parameters, PathEntry, Spot};
 use super::{Answered, Exchange, Front, Outcome, body};
 use crate::gates::{Passage, Station};
-use crate::http::{forwarded, idempotency};
+use crate::http::{consistency, forwarded, idempotency};
 use crate::table::Entry;
 
 impl Front {
@@ -84,12 +84,14 @@ impl Front {
     ) -> Result<Answered, Answered> {
         let refuse = |failure: Failure| Answered::failed(&failure, exchange);
         let key = idempotency::read(&parts.method, &parts.headers).map_err(refuse)?;
+        let seen = consistency::read(&parts.headers).map_err(refuse)?;
         let held = body::read(body, &parts.headers, entry, &self.bodies, exchange).await?;
 
         let mut origin = Origin::new(exchange.request);
         origin.trace = exchange.trace.trace;
         origin.span = exchange.trace.span;
         origin.address = Some(exchange.caller);
+        origin.seen = seen;
         origin.idempotency = key.map(|key| {
             let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
             idempotency::fingerprint(key, &parts.method, target, &held.bytes)
@@ -134,6 +136,7 @@ fn note_origin(origin: &Arc<Origin>, answered: &mut Answered) {
     if let Some(rate) = &origin.trailers.rate {
         crate::http::limits::report(rate, &mut answered.response.headers);
     }
+    consistency::report(origin.written.place(), &mut answered.response.headers);
     if origin.trailers.replayed {
         answered.response.headers.insert(
             header::HeaderName::from_static("idempotency-replayed"),

@@ -6,9 +6,9 @@ use troupe_kernel::HttpResponse;
 
 use crate::config::CorsConfig;
 
-const REQUEST_FIELDS: &str = "authorization, content-type, if-match, if-none-match, \
+const REQUEST_FIELDS: &str = "authorization, consistency-token, content-type, if-match, if-none-match, \
                               idempotency-key, traceparent, x-api-key, x-request-id";
-const RESPONSE_FIELDS: &str = "etag, link, location, ratelimit, ratelimit-policy, retry-after, \
+const RESPONSE_FIELDS: &str = "consistency-token, etag, link, location, ratelimit, ratelimit-policy, retry-after, \
                                traceparent, x-request-id, idempotency-replayed";
 
 /// The rules, ready for use.
