@@ -68,6 +68,59 @@ pub fn password_wrong() -> Failure {
         .field("/current_password", "is not the current password")
 }
 
+/// The code is wrong, or was used before; there is no session yet.
+#[must_use]
+pub fn code_refused() -> Failure {
+    Failure::unauthenticated(
+        "auth.code.refused",
+        "the code is wrong or was used before; wait for the next one of your app",
+    )
+    .field("/code", "is not a code that can be used now")
+}
+
+/// The code is wrong, or was used before.
+#[must_use]
+pub fn code_wrong() -> Failure {
+    Failure::forbidden(
+        "auth.code.wrong",
+        "the code is wrong or was used before; wait for the next one of your app",
+    )
+    .field("/code", "is not a code that can be used now")
+}
+
+/// A challenge that leads nowhere.
+#[must_use]
+pub fn challenge_refused() -> Failure {
+    Failure::unauthenticated(
+        "auth.challenge.refused",
+        "this login waited too long or was finished; begin again",
+    )
+}
+
+/// There is an authenticator app already.
+#[must_use]
+pub fn totp_enrolled() -> Failure {
+    Failure::conflict(
+        "auth.totp.enrolled",
+        "this account has an authenticator app; switch it off before you set up another",
+    )
+}
+
+/// There is no secret to confirm.
+#[must_use]
+pub fn totp_not_begun() -> Failure {
+    Failure::conflict(
+        "auth.totp.not_begun",
+        "there is no authenticator app to confirm, or it waited too long; set it up again",
+    )
+}
+
+/// There is no authenticator app.
+#[must_use]
+pub fn totp_not_enrolled() -> Failure {
+    Failure::conflict("auth.totp.not_enrolled", "this account has no authenticator app")
+}
+
 /// A refresh token that gives nothing.
 #[must_use]
 pub fn refresh_refused() -> Failure {
@@ -193,5 +246,103 @@ pub fn not_a_person() -> Failure {
     Failure::forbidden(
         "auth.principal.not_a_user",
         "this is for people with a session; an API key cannot do it",
+    )
+}
+
+/// The account has a password, which was not given.
+#[must_use]
+pub fn password_missing() -> Failure {
+    Failure::invalid("auth.password.missing", "give your password as well")
+        .field("/current_password", "is needed: this account has a password")
+}
+
+/// The account has no password, and the login was long ago.
+#[must_use]
+pub fn session_stale() -> Failure {
+    Failure::forbidden(
+        "auth.session.stale",
+        "log in again and repeat this within ten minutes; this account has no password to ask for",
+    )
+}
+
+/// No such provider.
+#[must_use]
+pub fn provider_unknown() -> Failure {
+    Failure::not_found("auth.provider.unknown", "this platform has no such provider")
+}
+
+/// The provider does not answer.
+#[must_use]
+pub fn provider_unavailable(name: &str, wait: Duration) -> Failure {
+    Failure::unavailable(
+        "auth.provider.unavailable",
+        format!("the provider {name} does not answer; try again later, or log in another way"),
+    )
+    .retry_after(wait)
+}
+
+/// The provider proved nobody.
+#[must_use]
+pub fn provider_refused(name: &str) -> Failure {
+    Failure::unauthenticated(
+        "auth.provider.refused",
+        format!("the answer of the provider {name} proves nobody; begin again"),
+    )
+}
+
+/// The provider sent the browser back without a code.
+#[must_use]
+pub fn provider_denied(name: &str) -> Failure {
+    Failure::unauthenticated(
+        "auth.provider.denied",
+        format!("the login at the provider {name} was cancelled or refused there; begin again"),
+    )
+}
+
+/// A way to a provider and back that leads nowhere.
+#[must_use]
+pub fn sign_in_refused() -> Failure {
+    Failure::unauthenticated(
+        "auth.sign_in.refused",
+        "this login was not begun in this browser, waited too long or was finished; begin again",
+    )
+}
+
+/// The provider tells no proven address.
+#[must_use]
+pub fn identity_unproven() -> Failure {
+    Failure::forbidden(
+        "auth.identity.unproven",
+        "the provider tells no confirmed e-mail address; confirm yours there, or log in another way and link the identity",
+    )
+}
+
+/// There is an account that this identity may not be linked to by itself.
+#[must_use]
+pub fn identity_unlinked() -> Failure {
+    Failure::conflict(
+        "auth.identity.unlinked",
+        "there is an account with this e-mail address; log in to it and link the identity there",
+    )
+}
+
+/// The identity is linked already.
+#[must_use]
+pub fn identity_taken() -> Failure {
+    Failure::conflict("auth.identity.taken", "this identity is linked to an account already")
+}
+
+/// No such identity of this user.
+#[must_use]
+pub fn identity_not_found() -> Failure {
+    Failure::not_found("auth.identity.not_found", "you have no such identity")
+}
+
+/// The last way to log in.
+#[must_use]
+pub fn identity_last() -> Failure {
+    Failure::conflict(
+        "auth.identity.last",
+        "you could not log in any more; set a password by a password reset first",
     )
 }

@@ -2,6 +2,7 @@
 //! stand-ins for identity and authorization.
 
 mod api_keys;
+mod app;
 mod authenticator;
 mod harness;
 mod identity;
@@ -9,10 +10,13 @@ mod keys;
 mod login;
 mod module;
 mod observation;
+mod oidc;
 mod passwords;
 mod reauthentication;
 mod repositories;
 mod resets;
 mod routes;
+mod second_factor;
+mod second_factor_rows;
 mod sessions;
 mod setup;

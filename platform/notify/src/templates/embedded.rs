@@ -25,8 +25,10 @@ macro_rules! embedded {
 /// Every built-in template.
 pub(super) const TEMPLATES: &[Embedded] = embedded! {
     "en": [
+        "auth.identity_changed",
         "auth.password_changed",
         "auth.password_reset",
+        "auth.second_factor_changed",
         "auth.sessions_revoked",
         "identity.deletion_requested",
         "identity.email_change",
@@ -35,8 +37,10 @@ pub(super) const TEMPLATES: &[Embedded] = embedded! {
         "identity.verify_email",
     ],
     "de": [
+        "auth.identity_changed",
         "auth.password_changed",
         "auth.password_reset",
+        "auth.second_factor_changed",
         "auth.sessions_revoked",
         "identity.deletion_requested",
         "identity.email_change",
