@@ -11,7 +11,7 @@ use troupe_actors::{ChildSpec, Running, Scope, Strategy, Supervisor, System, Sys
 use troupe_audit::AuditModule;
 use troupe_auth::AuthModule;
 use troupe_authz::AuthzModule;
-use troupe_blobs::{BlobsConfig, LocalBlobs};
+use troupe_blobs::{Blobs, BlobsConfig, BlobsModule};
 use troupe_blog::BlogModule;
 use troupe_cache::{CacheConfig, MemoryCache};
 use troupe_console::ConsoleModule;
@@ -45,17 +45,18 @@ pub struct Composed {
     pub loaded: Loaded,
     pub assembly: Assembly,
     pub db: Db,
-    blobs: LocalBlobs,
+    blobs: Blobs,
     pub plan: Plan,
     pub edge: EdgeConfig,
 }
 
 /// The modules of this product, in no particular order.
-fn modules(db: &Db) -> Vec<Box<dyn Module>> {
+fn modules(db: &Db, blobs: &Blobs) -> Vec<Box<dyn Module>> {
     vec![
         Box::new(DatabaseModule::new(db.clone())),
         Box::new(EventsModule),
         Box::new(JobsModule::new()),
+        Box::new(BlobsModule::new(blobs.clone())),
         Box::new(AuditModule),
         Box::new(AuthzModule),
         Box::new(IdentityModule),
@@ -94,10 +95,9 @@ pub fn wire(config: Config) -> Result<Composed, Stop> {
     });
     let mut around = Surroundings::new(system.clone(), clock.clone()).config(tree);
     let blobs = provide_stores(&mut around, &data)?;
-    let modules = Modules::validate(modules(&db)).map_err(|faults| refuse(&faults))?;
+    let modules = Modules::validate(modules(&db, &blobs)).map_err(|faults| refuse(&faults))?;
     let mut loaded = modules.initialise(&mut around).map_err(|faults| refuse(&faults))?;
-    let mut assembly = loaded.take_assembly();
-    assembly.health.push(blobs.health_check());
+    let assembly = loaded.take_assembly();
     let plan = Plan::merge(&[&assembly.migrations])
         .map_err(|error| Stop::new(Exit::Data, error.to_string()))?;
     Ok(Composed { system, clock, around, loaded, assembly, db, blobs, plan, edge })
@@ -112,7 +112,7 @@ impl Composed {
             ),
             _ => data_stop(error),
         })?;
-        self.blobs.reach().map_err(|error| Stop::new(Exit::Data, error.to_string()))
+        self.blobs.reach().await.map_err(|error| Stop::new(Exit::Data, error))
     }
 
     /// Brings the schema up to date.
@@ -205,7 +205,7 @@ pub fn lock_data(data: &Path) -> Result<File, Stop> {
 }
 
 /// The stores that modules reach through ports of the kernel.
-fn provide_stores(around: &mut Surroundings, data: &Path) -> Result<LocalBlobs, Stop> {
+fn provide_stores(around: &mut Surroundings, data: &Path) -> Result<Blobs, Stop> {
     let clock = around.clock.clone();
     let (cache, blobs): (CacheConfig, BlobsConfig) = {
         let ctx = around.context();
@@ -221,8 +221,9 @@ fn provide_stores(around: &mut Surroundings, data: &Path) -> Result<LocalBlobs, 
     };
     let cache = MemoryCache::new(&cache, clock.clone());
     around.container.provide::<dyn Cache>(Arc::new(cache));
-    let blobs = LocalBlobs::unopened(&blobs, data, clock);
-    around.container.provide::<dyn BlobStore>(Arc::new(blobs.clone()));
+    let blobs = Blobs::unopened(&blobs, data, clock)
+        .map_err(|error| Stop::new(Exit::Data, error.to_string()))?;
+    around.container.provide::<dyn BlobStore>(blobs.port());
     Ok(blobs)
 }
 

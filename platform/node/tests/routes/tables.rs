@@ -18,6 +18,8 @@ pub const PUBLIC: &[&str] = &[
     "POST /v1/auth/password-reset/confirm",
     "POST /v1/auth/refresh",
     "POST /v1/auth/register",
+    "GET /v1/blobs/links/{token}",
+    "PUT /v1/blobs/links/{token}",
     "POST /v1/email-verification",
     "GET /v1/email-verification/{token}",
     "POST /v1/email-verification/{token}",
