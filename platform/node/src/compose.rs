@@ -18,6 +18,7 @@ use troupe_console::ConsoleModule;
 use troupe_database::{DatabaseConfig, DatabaseModule, Db, DbError, Plan};
 use troupe_edge::EdgeConfig;
 use troupe_events::{Events, EventsModule};
+use troupe_files::FilesModule;
 use troupe_identity::IdentityModule;
 use troupe_jobs::{Jobs, JobsModule};
 use troupe_kernel::clock::{SharedClock, SystemClock};
@@ -63,6 +64,7 @@ fn modules(db: &Db, blobs: &Blobs) -> Vec<Box<dyn Module>> {
         Box::new(AuthModule::new()),
         Box::new(NotifyModule),
         Box::new(ConsoleModule),
+        Box::new(FilesModule),
         Box::new(BlogModule),
     ]
 }
