@@ -1,24 +1,26 @@
 //! The files of the store: names, atomic writes, reads that notice damage. All of it blocks.
 
-use std::fmt::Write as _;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
-use sha2::{Digest, Sha256};
+use ring::rand::{SecureRandom, SystemRandom};
 use troupe_kernel::ports::{Blob, BlobInfo};
-use uuid::Uuid;
 
+use crate::checks::sha256;
 use crate::error::BlobError;
 use crate::key::BlobKey;
+use crate::partial::Partial;
 
 /// Where files lie until they are whole.
 const PARTIAL: &str = "@partial";
+/// The file of the key that seals links.
+const LINK_KEY: &str = "@links";
 /// Ends the name of a side file.
 pub(crate) const INFO: &str = "@info";
 /// How often a read or a write begins again because somebody else was faster.
@@ -59,13 +61,29 @@ impl Directory {
 
     /// Stores a blob; the side file decides which content is its own.
     pub(crate) fn put(&self, info: &BlobInfo, content: &[u8]) -> Result<(), BlobError> {
+        let mut partial = self.partial()?;
+        partial.append(content)?;
+        self.adopt(info, partial)
+    }
+
+    /// A file for content that is about to come.
+    pub(crate) fn partial(&self) -> Result<Partial, BlobError> {
+        Partial::create(&self.root.join(PARTIAL))
+    }
+
+    /// Stores a blob whose content is in a file.
+    pub(crate) fn adopt(&self, info: &BlobInfo, content: Partial) -> Result<(), BlobError> {
+        content.sync()?;
         let key = BlobKey::parse(&info.key)?;
         let _turn = self.turn(&key);
         let before = self.info(&key)?;
         let side = serde_json::to_vec(info)
             .map_err(|error| BlobError::io("writing", self.info_path(&key), error.into()))?;
-        self.write(&self.content_path(&key, &info.digest), content)?;
-        self.write(&self.info_path(&key), &side)?;
+        self.place(content, &self.content_path(&key, &info.digest))?;
+        let mut partial = self.partial()?;
+        partial.append(&side)?;
+        partial.sync()?;
+        self.place(partial, &self.info_path(&key))?;
         match before {
             Some(before) if before.digest != info.digest => {
                 remove(&self.content_path(&key, &before.digest)).map(drop)
@@ -80,11 +98,29 @@ impl Directory {
             let Some(info) = self.info(key)? else { return Ok(None) };
             let path = self.content_path(key, &info.digest);
             match fs::read(&path) {
-                Ok(content) if digest(&content) == info.digest => {
+                Ok(content) if sha256(&content) == info.digest => {
                     return Ok(Some(Blob { info, content: Bytes::from(content) }));
                 }
                 Ok(_) => return Err(BlobError::Damaged(key.to_string())),
                 // A writer replaced the blob after its side file was read.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(BlobError::io("reading", path, error)),
+            }
+        }
+        Err(BlobError::Damaged(key.to_string()))
+    }
+
+    /// Opens the content of a blob, which stays readable when the blob is replaced or removed.
+    pub(crate) fn open(&self, key: &BlobKey) -> Result<Option<(BlobInfo, File)>, BlobError> {
+        for _ in 0..ATTEMPTS {
+            let Some(info) = self.info(key)? else { return Ok(None) };
+            let path = self.content_path(key, &info.digest);
+            let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
+            match opened {
+                Ok((size_bytes, file)) if size_bytes == info.size_bytes => {
+                    return Ok(Some((info, file)));
+                }
+                Ok(_) => return Err(BlobError::Damaged(key.to_string())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(BlobError::io("reading", path, error)),
             }
@@ -124,10 +160,30 @@ impl Directory {
         }
     }
 
+    /// The key that seals links; made when it is first needed and kept, so that links outlive a restart.
+    pub(crate) fn link_key(&self) -> Result<[u8; 32], BlobError> {
+        let path = self.root.join(LINK_KEY);
+        let _turn = self.writing[0].lock();
+        match fs::read(&path) {
+            Ok(key) => key.try_into().map_err(|_| BlobError::Damaged(LINK_KEY.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut key = [0; 32];
+                SystemRandom::new().fill(&mut key).map_err(|_| BlobError::Interrupted)?;
+                let mut partial = self.partial()?;
+                partial.append(&key)?;
+                partial.sync()?;
+                self.place(partial, &path)?;
+                Ok(key)
+            }
+            Err(error) => Err(BlobError::io("reading", path, error)),
+        }
+    }
+
     /// Writes and removes a file, to see whether the directory works.
     pub(crate) fn probe(&self) -> Result<(), BlobError> {
-        let path = self.write_partial(b"probe")?;
-        remove(&path).map(drop)
+        let mut partial = self.partial()?;
+        partial.append(b"probe")?;
+        partial.sync()
     }
 
     fn turn(&self, key: &BlobKey) -> MutexGuard<'_, ()> {
@@ -147,51 +203,19 @@ impl Directory {
     }
 
     /// Puts a whole, synced file in its place.
-    fn write(&self, path: &Path, content: &[u8]) -> Result<(), BlobError> {
-        let partial = self.write_partial(content)?;
+    fn place(&self, mut partial: Partial, path: &Path) -> Result<(), BlobError> {
         let folder = path.parent().unwrap_or(&self.root);
         for _ in 0..ATTEMPTS {
             create_all(folder)?;
-            match fs::rename(&partial, path) {
+            match partial.rename(path) {
                 Ok(()) => return sync(folder),
                 // A delete removed the folder as an empty one.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    remove(&partial)?;
-                    return Err(BlobError::io("renaming to", path, error));
-                }
+                Err(error) => return Err(BlobError::io("renaming to", path, error)),
             }
         }
-        remove(&partial)?;
         Err(BlobError::io("renaming to", path, io::ErrorKind::NotFound.into()))
     }
-
-    fn write_partial(&self, content: &[u8]) -> Result<PathBuf, BlobError> {
-        let path = self.root.join(PARTIAL).join(Uuid::now_v7().to_string());
-        let written = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()));
-        match written {
-            Ok(()) => Ok(path),
-            Err(error) => {
-                remove(&path)?;
-                Err(BlobError::io("writing", path, error))
-            }
-        }
-    }
-}
-
-/// SHA-256 in hex.
-pub(crate) fn digest(content: &[u8]) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(content) {
-        // Writing to a String cannot fail.
-        write!(text, "{byte:02x}").unwrap_or_default();
-    }
-    text
 }
 
 /// Removes a file; answers whether it was there.

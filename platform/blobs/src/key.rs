@@ -54,6 +54,11 @@ impl BlobKey {
         Ok(Self(key.to_owned()))
     }
 
+    /// Whether a key may begin with this; it may end anywhere, also within a segment.
+    pub(crate) fn may_begin_with(prefix: &str) -> bool {
+        prefix.is_empty() || Self::parse(prefix.strip_suffix('/').unwrap_or(prefix)).is_ok()
+    }
+
     /// Its text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -111,6 +116,16 @@ mod tests {
         assert!(BlobKey::parse(&["a".repeat(120).as_str(); 5].join("/")).is_err());
         for key in ["a", "0197/media/photo-1.large.jpg", "a..b", "A_b/c"] {
             assert_eq!(BlobKey::parse(key).map(|key| key.0).ok().as_deref(), Some(key));
+        }
+    }
+
+    #[test]
+    fn a_prefix_ends_anywhere_and_begins_like_a_key() {
+        for prefix in ["", "a", "a/", "a/b", "a-"] {
+            assert!(BlobKey::may_begin_with(prefix), "{prefix:?}");
+        }
+        for prefix in ["/", "../", "a//", "a/.b", "a@", "."] {
+            assert!(!BlobKey::may_begin_with(prefix), "{prefix:?}");
         }
     }
 

@@ -1,21 +1,28 @@
 //! The port over the directory: checks, bounds, and the way off the async threads.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ring::hmac;
 use tokio::sync::Semaphore;
+use troupe_kernel::blob::{self, BlobContent, BlobLink, BlobReader, LinkUse, NewBlob};
 use troupe_kernel::clock::SharedClock;
 use troupe_kernel::error::Failure;
 use troupe_kernel::health::HealthCheck;
 use troupe_kernel::pagination::{Page, PageRequest};
 use troupe_kernel::ports::{Blob, BlobInfo, BlobStore, BoxFuture};
 
+use crate::checks::{self, SNIFFED_BYTES};
 use crate::config::BlobsConfig;
-use crate::directory::{Directory, digest};
-use crate::error::BlobError;
+use crate::directory::Directory;
+use crate::error::{self, BlobError};
+use crate::file_content::FileContent;
+use crate::intake::Intake;
 use crate::key::BlobKey;
+use crate::links::{self, Claim};
 use crate::list::{self, Wanted};
 
 /// Blobs that are read and written at once.
@@ -24,7 +31,8 @@ const AT_ONCE_MAX: usize = 32;
 const TURN_WITHIN: Duration = Duration::from_secs(5);
 /// Content without a side file is litter only when no writer can still be about to write one.
 const LITTER_AGE: Duration = Duration::from_secs(3600);
-const CONTENT_TYPE_BYTES_MAX: usize = 127;
+/// Bytes of a stream that are written at once.
+const CHUNK_BYTES: usize = 256 << 10;
 
 /// Blobs in a local directory. Clones share it.
 #[derive(Clone)]
@@ -33,6 +41,8 @@ pub struct LocalBlobs {
     size_max: u64,
     clock: SharedClock,
     turns: Arc<Semaphore>,
+    /// Seals links; read from its file when the first is made.
+    link_key: Arc<OnceLock<hmac::Key>>,
 }
 
 impl LocalBlobs {
@@ -55,7 +65,8 @@ impl LocalBlobs {
             config.directory.clone()
         };
         let turns = Arc::new(Semaphore::new(AT_ONCE_MAX));
-        Self { directory: Directory::new(root), size_max: config.size_max, clock, turns }
+        let (directory, size_max) = (Directory::new(root), config.size_max);
+        Self { directory, size_max, clock, turns, link_key: Arc::default() }
     }
 
     /// Creates the directory if need be and tries to write in it.
@@ -73,15 +84,19 @@ impl LocalBlobs {
         self.directory.root()
     }
 
+    pub(crate) fn size_max(&self) -> u64 {
+        self.size_max
+    }
+
     /// Asks whether the directory can be written.
     #[must_use]
     pub fn health_check(&self) -> HealthCheck {
         let blobs = self.clone();
         let probe = move || -> BoxFuture<'static, Result<(), String>> {
             let blobs = blobs.clone();
-            Box::pin(
-                async move { blobs.work(Directory::probe).await.map_err(|error| chain(&error)) },
-            )
+            Box::pin(async move {
+                blobs.work(Directory::probe).await.map_err(|error| error::chain(&error))
+            })
         };
         HealthCheck::new("blobs", Arc::new(probe))
     }
@@ -92,6 +107,43 @@ impl LocalBlobs {
     /// When the directory cannot be read.
     pub async fn sweep(&self) -> Result<u64, BlobError> {
         self.work(|directory| list::sweep(directory, LITTER_AGE)).await
+    }
+
+    /// What a link of this directory allows.
+    ///
+    /// # Errors
+    /// When it was changed or has expired.
+    pub async fn redeem(&self, token: &str) -> Result<Claim, BlobError> {
+        links::unseal(&self.link_key().await?, token, self.clock.now())
+    }
+
+    async fn seal(
+        &self,
+        key: &str,
+        usage: LinkUse,
+        valid: Duration,
+    ) -> Result<BlobLink, BlobError> {
+        let key = BlobKey::parse(key)?.to_string();
+        links::check(&usage, valid, self.size_max.min(links::BYTES_MAX))?;
+        let (method, headers) = match &usage {
+            LinkUse::Read { .. } => ("GET", Vec::new()),
+            LinkUse::Write { content_type, .. } => {
+                ("PUT", vec![("content-type".to_owned(), content_type.clone())])
+            }
+        };
+        let expires = self.clock.now().plus(valid);
+        let token = links::seal(&self.link_key().await?, &Claim { key, usage, expires })?;
+        let url = format!("{}{token}", links::PATH);
+        Ok(BlobLink { method: method.to_owned(), url, headers, expires })
+    }
+
+    async fn link_key(&self) -> Result<hmac::Key, BlobError> {
+        if let Some(key) = self.link_key.get() {
+            return Ok(key.clone());
+        }
+        let key = self.work(Directory::link_key).await?;
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+        Ok(self.link_key.get_or_init(|| key).clone())
     }
 
     /// Does blocking work on a thread that may block; not more than a few at once.
@@ -116,14 +168,13 @@ impl LocalBlobs {
         content: Bytes,
     ) -> Result<BlobInfo, BlobError> {
         let key = BlobKey::parse(key)?;
-        check_content_type(content_type)?;
+        checks::content_type(content_type)?;
         let size_bytes = content.len() as u64;
-        if size_bytes > self.size_max {
-            return Err(BlobError::TooLarge { size_bytes, size_max: self.size_max });
-        }
+        checks::size(size_bytes, self.size_max)?;
+        checks::sniff(content_type, &content[..content.len().min(SNIFFED_BYTES)])?;
         let (content_type, stored) = (content_type.to_owned(), self.clock.now());
         self.work(move |directory| {
-            let digest = digest(&content);
+            let digest = checks::sha256(&content);
             let key = key.as_str().to_owned();
             let info = BlobInfo { key, content_type, size_bytes, digest, stored };
             directory.put(&info, &content)?;
@@ -132,7 +183,42 @@ impl LocalBlobs {
         .await
     }
 
-    async fn read(&self, key: &str) -> Result<Option<Blob>, BlobError> {
+    async fn store_stream(
+        &self,
+        blob: NewBlob,
+        content: Box<dyn BlobContent>,
+    ) -> Result<BlobInfo, BlobError> {
+        let mut intake = Intake::new(blob, content, CHUNK_BYTES, self.size_max)?;
+        let mut partial = self.work(Directory::partial).await?;
+        while let Some(chunk) = intake.chunk().await? {
+            partial = self.work(move |_| partial.append(&chunk).map(|()| partial)).await?;
+        }
+        let (size_bytes, digest) = intake.finish()?;
+        let NewBlob { key, content_type, .. } = intake.blob().clone();
+        let info = BlobInfo { key, content_type, size_bytes, digest, stored: self.clock.now() };
+        self.work(move |directory| directory.adopt(&info, partial).map(|()| info)).await
+    }
+
+    async fn open_content(
+        &self,
+        key: &str,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<BlobReader>, Failure> {
+        let key = BlobKey::parse(key)?;
+        let opened = self.work(move |directory| directory.open(&key)).await?;
+        let Some((info, file)) = opened else { return Ok(None) };
+        let digest = range.is_none().then(|| info.digest.clone());
+        let range = blob::bounded(range, info.size_bytes)?;
+        let content = Box::new(FileContent::new(info.key.clone(), file, range.clone(), digest));
+        Ok(Some(BlobReader { info, range, content }))
+    }
+
+    async fn read_info(&self, key: &str) -> Result<Option<BlobInfo>, BlobError> {
+        let key = BlobKey::parse(key)?;
+        self.work(move |directory| directory.info(&key)).await
+    }
+
+    async fn read_whole(&self, key: &str) -> Result<Option<Blob>, BlobError> {
         let key = BlobKey::parse(key)?;
         self.work(move |directory| directory.get(&key)).await
     }
@@ -169,7 +255,7 @@ impl BlobStore for LocalBlobs {
     }
 
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Blob>, Failure>> {
-        Box::pin(async move { Ok(self.read(key).await?) })
+        Box::pin(async move { Ok(self.read_whole(key).await?) })
     }
 
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
@@ -183,23 +269,33 @@ impl BlobStore for LocalBlobs {
     ) -> BoxFuture<'a, Result<Page<BlobInfo>, Failure>> {
         Box::pin(self.page(prefix, page))
     }
-}
 
-/// A type and a subtype of visible ASCII (RFC 9110, 8.3.1); it is sent back as a header field.
-fn check_content_type(content_type: &str) -> Result<(), BlobError> {
-    let visible = content_type.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    let parts = content_type.split(';').next().and_then(|essence| essence.split_once('/'));
-    let named = parts.is_some_and(|(kind, subtype)| !kind.is_empty() && !subtype.trim().is_empty());
-    if visible && named && content_type.len() <= CONTENT_TYPE_BYTES_MAX {
-        return Ok(());
+    fn info<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<BlobInfo>, Failure>> {
+        Box::pin(async move { Ok(self.read_info(key).await?) })
     }
-    let shown = content_type.chars().take(CONTENT_TYPE_BYTES_MAX).flat_map(char::escape_default);
-    Err(BlobError::ContentType(shown.collect()))
-}
 
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
+    fn put_stream<'a>(
+        &'a self,
+        blob: NewBlob,
+        content: Box<dyn BlobContent>,
+    ) -> BoxFuture<'a, Result<BlobInfo, Failure>> {
+        Box::pin(async move { Ok(self.store_stream(blob, content).await?) })
+    }
+
+    fn read<'a>(
+        &'a self,
+        key: &'a str,
+        range: Option<Range<u64>>,
+    ) -> BoxFuture<'a, Result<Option<BlobReader>, Failure>> {
+        Box::pin(self.open_content(key, range))
+    }
+
+    fn link<'a>(
+        &'a self,
+        key: &'a str,
+        usage: LinkUse,
+        valid: Duration,
+    ) -> BoxFuture<'a, Result<BlobLink, Failure>> {
+        Box::pin(async move { Ok(self.seal(key, usage, valid).await?) })
     }
 }

@@ -4,6 +4,7 @@
 //! A service crate needs this crate, the actor kit and the database crate, and nothing else of ours.
 
 pub mod audit;
+pub mod blob;
 pub mod clock;
 pub mod config;
 pub mod container;
@@ -54,9 +55,10 @@ pub use parts::{JobContext, JobHandler, Parts, Subscription};
 pub use permissions::{Catalog, PermissionDef, RoleDef};
 pub use policies::{PolicyDef, PolicyEffect};
 pub use ports::{
-    AuditLog, Authenticated, Authenticator, Authorizer, Blob, BlobInfo, BlobStore, BoxFuture,
-    Cache, Credential, Decision, EventBus, Notifier, Question, QuotaLedger, Reauthentication,
-    Reauthenticator, Resource, Scheduler, Spending,
+    AuditLog, Authenticated, Authenticator, Authorizer, Blob, BlobContent, BlobInfo, BlobLink,
+    BlobReader, BlobStore, BoxFuture, Cache, Credential, Decision, EventBus, LinkUse, NewBlob,
+    Notifier, Question, QuotaLedger, Reauthentication, Reauthenticator, Resource, Scheduler,
+    Spending,
 };
 pub use routes::{Access, Route};
 pub use secret_text::SecretText;

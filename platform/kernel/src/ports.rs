@@ -17,12 +17,14 @@ use troupe_actors::{Failure, PermissionSet, Principal, Scope};
 use uuid::Uuid;
 
 use crate::audit::AuditRecord;
+pub use crate::blob::{
+    Blob, BlobContent, BlobInfo, BlobLink, BlobReader, BlobStore, LinkUse, NewBlob,
+};
 use crate::clock::Timestamp;
 use crate::config::Secret;
 use crate::event::Event;
 use crate::job::Job;
 use crate::mail::Mail;
-use crate::pagination::{Page, PageRequest};
 use crate::secret_text::SecretText;
 
 /// A future behind a trait object.
@@ -89,51 +91,6 @@ pub trait QuotaLedger: Send + Sync {
         &'a self,
         spendings: &'a [Spending],
     ) -> BoxFuture<'a, Result<Vec<Duration>, Failure>>;
-}
-
-/// What is known of a stored blob without reading it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BlobInfo {
-    /// Its key, segments separated by `/`.
-    pub key: String,
-    /// Its media type.
-    pub content_type: String,
-    /// Its length in bytes.
-    pub size_bytes: u64,
-    /// SHA-256 of its content in hex; also its entity tag.
-    pub digest: String,
-    /// When it was stored.
-    pub stored: Timestamp,
-}
-
-/// A blob with its content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blob {
-    /// What is known of it.
-    pub info: BlobInfo,
-    /// The content.
-    pub content: Bytes,
-}
-
-/// A store of blobs.
-pub trait BlobStore: Send + Sync {
-    /// Stores a blob; an earlier one of the same key is replaced.
-    fn put<'a>(
-        &'a self,
-        key: &'a str,
-        content_type: &'a str,
-        content: Bytes,
-    ) -> BoxFuture<'a, Result<BlobInfo, Failure>>;
-    /// Reads a blob; none when there is none.
-    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Blob>, Failure>>;
-    /// Removes a blob; removing one that is not there is fine.
-    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
-    /// The blobs whose key starts with `prefix`, in order of keys.
-    fn list<'a>(
-        &'a self,
-        prefix: &'a str,
-        page: PageRequest,
-    ) -> BoxFuture<'a, Result<Page<BlobInfo>, Failure>>;
 }
 
 /// The way events leave the outbox. Services do not use it: they add events to the unit of work.

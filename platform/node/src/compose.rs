@@ -11,13 +11,14 @@ use troupe_actors::{ChildSpec, Running, Scope, Strategy, Supervisor, System, Sys
 use troupe_audit::AuditModule;
 use troupe_auth::AuthModule;
 use troupe_authz::AuthzModule;
-use troupe_blobs::{BlobsConfig, LocalBlobs};
+use troupe_blobs::{Blobs, BlobsConfig, BlobsModule};
 use troupe_blog::BlogModule;
 use troupe_cache::{CacheConfig, MemoryCache, Redis, RedisParts};
 use troupe_console::ConsoleModule;
 use troupe_database::{DatabaseConfig, DatabaseModule, Db, DbError, Plan};
 use troupe_edge::EdgeConfig;
 use troupe_events::{Events, EventsModule};
+use troupe_files::FilesModule;
 use troupe_identity::IdentityModule;
 use troupe_jobs::{Jobs, JobsModule};
 use troupe_kernel::clock::{SharedClock, SystemClock};
@@ -47,7 +48,7 @@ pub struct Composed {
     pub loaded: Loaded,
     pub assembly: Assembly,
     pub db: Db,
-    blobs: LocalBlobs,
+    blobs: Blobs,
     pub plan: Plan,
     pub edge: EdgeConfig,
     /// What the nodes share; none keeps everything in this one.
@@ -56,17 +57,19 @@ pub struct Composed {
 }
 
 /// The modules of this product, in no particular order.
-fn modules(db: &Db) -> Vec<Box<dyn Module>> {
+fn modules(db: &Db, blobs: &Blobs) -> Vec<Box<dyn Module>> {
     vec![
         Box::new(DatabaseModule::new(db.clone())),
         Box::new(EventsModule),
         Box::new(JobsModule::new()),
+        Box::new(BlobsModule::new(blobs.clone())),
         Box::new(AuditModule),
         Box::new(AuthzModule),
         Box::new(IdentityModule),
         Box::new(AuthModule::new()),
         Box::new(NotifyModule),
         Box::new(ConsoleModule),
+        Box::new(FilesModule),
         Box::new(BlogModule),
     ]
 }
@@ -99,10 +102,9 @@ pub fn wire(config: Config) -> Result<Composed, Stop> {
     });
     let mut around = Surroundings::new(system.clone(), clock.clone()).config(tree);
     let Stores { blobs, redis, redis_child } = provide_stores(&mut around, &data)?;
-    let modules = Modules::validate(modules(&db)).map_err(|faults| refuse(&faults))?;
+    let modules = Modules::validate(modules(&db, &blobs)).map_err(|faults| refuse(&faults))?;
     let mut loaded = modules.initialise(&mut around).map_err(|faults| refuse(&faults))?;
     let mut assembly = loaded.take_assembly();
-    assembly.health.push(blobs.health_check());
     assembly.health.extend(redis.as_ref().map(Redis::health_check));
     let plan = Plan::merge(&[&assembly.migrations])
         .map_err(|error| Stop::new(Exit::Data, error.to_string()))?;
@@ -130,7 +132,7 @@ impl Composed {
             ),
             _ => data_stop(error),
         })?;
-        self.blobs.reach().map_err(|error| Stop::new(Exit::Data, error.to_string()))
+        self.blobs.reach().await.map_err(|error| Stop::new(Exit::Data, error))
     }
 
     /// Brings the schema up to date.
@@ -237,7 +239,7 @@ pub fn lock_data(data: &Path) -> Result<File, Stop> {
 
 /// What modules reach through ports of the kernel.
 struct Stores {
-    blobs: LocalBlobs,
+    blobs: Blobs,
     redis: Option<Redis>,
     redis_child: Option<ChildSpec>,
 }
@@ -257,8 +259,9 @@ fn provide_stores(around: &mut Surroundings, data: &Path) -> Result<Stores, Stop
         }
     };
     let (redis, redis_child) = provide_cache(around, cache);
-    let blobs = LocalBlobs::unopened(&blobs, data, clock);
-    around.container.provide::<dyn BlobStore>(Arc::new(blobs.clone()));
+    let blobs = Blobs::unopened(&blobs, data, clock)
+        .map_err(|error| Stop::new(Exit::Data, error.to_string()))?;
+    around.container.provide::<dyn BlobStore>(blobs.port());
     Ok(Stores { blobs, redis, redis_child })
 }
 

@@ -13,6 +13,7 @@ use troupe_console::ConsoleConfig;
 use troupe_database::DatabaseConfig;
 use troupe_edge::EdgeConfig;
 use troupe_events::EventsConfig;
+use troupe_files::config::FilesConfig;
 use troupe_identity::IdentityConfig;
 use troupe_jobs::JobsConfig;
 use troupe_kernel::config::{ConfigFault, ConfigSection, ConfigTree};
@@ -33,6 +34,7 @@ pub fn check(tree: &ConfigTree) -> Result<(), Stop> {
         faults_of::<DatabaseConfig>,
         faults_of::<CacheConfig>,
         faults_of::<BlobsConfig>,
+        faults_of::<FilesConfig>,
         faults_of::<EventsConfig>,
         faults_of::<JobsConfig>,
         faults_of::<AuditConfig>,

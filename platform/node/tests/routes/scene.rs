@@ -41,6 +41,7 @@ impl<'a> Scene<'a> {
         ]);
         let mut scene = Self { node, root, ada, bob, nobody, key: String::new(), things };
         scene.write_blog();
+        scene.upload_files();
         scene.give_rights();
         scene.invite();
         scene.open_tap();
@@ -66,6 +67,19 @@ impl<'a> Scene<'a> {
         let upload = self.node.web.post("/v1/blog/media?name=hush.pdf").token(&self.ada.token);
         let media = upload.body("application/octet-stream", PDF).send();
         self.made("media", media, "/id");
+    }
+
+    fn upload_files(&mut self) {
+        let announced = r#"{"name":"hush.txt","content_type":"text/plain","size_bytes":5,
+            "digest":"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"}"#;
+        let upload = self.post(&self.ada, "/v1/files/uploads", announced);
+        self.made("file", upload, "/id");
+        let part = self.node.web.ask("PUT", &self.fill("/v1/files/uploads/{file}/parts/1"));
+        let part = part.token(&self.ada.token).body("application/octet-stream", b"hello");
+        part.send().expect(200);
+        self.post(&self.ada, "/v1/files/uploads/{file}/complete", "").expect(201);
+        let upload = self.post(&self.ada, "/v1/files/uploads", announced);
+        self.made("upload", upload, "/id");
     }
 
     fn give_rights(&mut self) {
@@ -145,6 +159,7 @@ impl<'a> Scene<'a> {
             "/v1/blog/posts/{post}/revisions",
             "/v1/blog/comments",
             "/v1/blog/media/{media}",
+            "/v1/files/{file}",
             "/v1/auth/api-keys/{api_key}",
             "/v1/authz/roles/hush-role",
             "/v1/authz/bindings/{binding}",

@@ -1,0 +1,5 @@
+//! Files as a module: in a universe of actors, on both databases, through its routes.
+
+mod files;
+mod house;
+mod uploads;
