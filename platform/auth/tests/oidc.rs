@@ -310,8 +310,9 @@ async fn an_identity_is_linked_once_and_unlinked_but_for_the_last_way_in() {
         let done = finish(house, finishing(&back, Some(&departure.cookie))).await;
         let Ok(Arrival::Linked(identity)) = done else { panic!("{done:?}") };
         assert_eq!(signed_in(house, "peggy").await.user, tokens.user);
-        let foreign = house.auth.accounts.ask(&by(&mallory), unlink(mallory.user, identity.id));
-        assert_eq!(code(foreign.await), "auth.identity.not_found");
+        let request = unlink(mallory.user, identity.id);
+        let foreign = house.auth.accounts.ask(&by(&mallory), request).await;
+        assert_eq!(code(foreign), "auth.identity.not_found");
         house
             .auth
             .accounts

@@ -66,7 +66,6 @@ pub struct Node {
     pub redis: Redis,
     pub cache: Arc<dyn Cache>,
     pub invalidations: Invalidations,
-    pub system: System,
     running: Running,
 }
 
@@ -88,7 +87,7 @@ impl Node {
             invalidations: invalidations.clone(),
         });
         let running = system.start(spec).await.unwrap();
-        Self { cache: redis.cache(), redis, invalidations, system, running }
+        Self { cache: redis.cache(), redis, invalidations, running }
     }
 
     pub async fn wait_until_up(&self) {

@@ -180,7 +180,8 @@ impl KafkaConfig {
         if self.tls_certificate.is_empty() != self.tls_key.is_empty() {
             fault("tls_key", "certificate and key belong together; set both or none");
         }
-        if !self.tls && !(self.tls_ca.is_empty() && self.tls_certificate.is_empty()) {
+        let names_certificates = !self.tls_ca.is_empty() || !self.tls_certificate.is_empty();
+        if names_certificates && !self.tls {
             fault("tls", "must be true for the certificates to be used");
         }
         if (self.sasl == Sasl::None) != self.username.is_empty()

@@ -299,7 +299,7 @@ enum Proof {
     /// What an external provider proved, named for the audit.
     External(String),
     /// The answer to a challenge.
-    Codes(SecondStep),
+    Codes(Box<SecondStep>),
 }
 
 impl Proof {

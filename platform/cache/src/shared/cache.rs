@@ -228,11 +228,8 @@ impl RedisCache {
         };
         let ttl = millis(subject.ttl);
         let arguments: [&[u8]; 4] = [&subject.names, owner, value, ttl.as_bytes()];
-        match session.script(&scripts::KEEP, &keys, &arguments).await {
-            Ok(kept) => kept,
-            // Without Redis, an invalidation by this node has ended the flight.
-            Err(_) => true,
-        }
+        // Without Redis, an invalidation by this node has ended the flight.
+        session.script(&scripts::KEEP, &keys, &arguments).await.unwrap_or(true)
     }
 
     async fn write(&self, subject: &Subject<'_>, value: &Bytes) -> Result<(), RedisError> {

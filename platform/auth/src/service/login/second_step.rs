@@ -110,7 +110,7 @@ impl LoginShard {
         let tenant =
             tokens::choose_organisation(&self.desk, scope, user.id, challenge.tenant()).await?;
         let new = NewSession { user: user.id, tenant, device: challenge.device.clone() };
-        let proof = Proof::Codes(SecondStep { challenge, code, user });
+        let proof = Proof::Codes(Box::new(SecondStep { challenge, code, user }));
         self.open(scope, Opening { new, parties, proof }).await
     }
 
