@@ -49,13 +49,18 @@ fn check_dependencies(tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-fn gates() -> [(&'static str, Command); 3] {
+fn gates() -> [(&'static str, Command); 4] {
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
+    let kafka = ["clippy", "--package", "troupe-events", "--package", "troupe-node", "--features"];
+    let mut on_kafka = arguments_of(&kafka);
+    on_kafka.args(["troupe-events/kafka,troupe-node/kafka", "--all-targets", "--"]);
+    on_kafka.args(["--deny", "warnings"]);
     let mut doc = arguments_of(&["doc", "--workspace", "--no-deps"]);
     doc.env("RUSTDOCFLAGS", "--deny warnings");
     [
         ("fmt", arguments_of(&["fmt", "--all", "--check"])),
         ("clippy", arguments_of(&clippy)),
+        ("clippy with the feature kafka", on_kafka),
         ("doc", doc),
     ]
 }

@@ -17,6 +17,10 @@ use crate::workspace::Workspace;
 /// The variable by which tests find PostgreSQL.
 const POSTGRES: &str = "TROUPE_TEST_POSTGRES";
 
+/// The variable by which tests find Kafka, and the package whose tests run again with it.
+const KAFKA: &str = "TROUPE_TEST_KAFKA_BROKERS";
+const ON_KAFKA: [&str; 4] = ["--package", "troupe-events", "--features", "kafka"];
+
 /// The service that `.ci/run` installs on every machine.
 const DATABASE: &str = "postgres";
 
@@ -93,6 +97,13 @@ fn run_suites(
     println!("\nAgain with TROUPE_WIRE=always: every message through its encoding.");
     tally.add(cargo_test("cargo test over the wire", with(wire, variables))?);
 
+    if is_given(KAFKA, variables) {
+        let mut kafka = cargo();
+        kafka.args(["test", "--no-fail-fast"]).args(ON_KAFKA);
+        println!("\nAgain with the feature kafka.");
+        tally.add(cargo_test("cargo test on Kafka", with(kafka, variables))?);
+    }
+
     let tour = workspace.root.join(TOUR);
     if options.quick {
         tally.skip("the tour: left out by --quick");
@@ -104,11 +115,13 @@ fn run_suites(
     Ok(())
 }
 
+fn is_given(wanted: &str, variables: &Variables) -> bool {
+    variables.iter().any(|(name, _)| *name == wanted) || variable(wanted).is_some()
+}
+
 fn run_tour(tour: &Path, variables: &Variables, tally: &mut Tally) -> Result<()> {
     for dialect in ["sqlite", "postgres"] {
-        let given =
-            variables.iter().any(|(name, _)| *name == POSTGRES) || variable(POSTGRES).is_some();
-        if dialect == "postgres" && !given {
+        if dialect == "postgres" && !is_given(POSTGRES, variables) {
             tally.skip("the tour on PostgreSQL: it could not be started");
             continue;
         }
