@@ -51,7 +51,7 @@ impl std::fmt::Debug for Shared {
 
 #[derive(Debug)]
 enum Backend {
-    Pg(PgServer),
+    Pg(Box<PgServer>),
     Sqlite(SqliteFile),
 }
 
@@ -92,7 +92,7 @@ impl Db {
     pub fn unopened(config: &DatabaseConfig, clock: SharedClock) -> DbResult<Self> {
         let backend = match config.target()? {
             Target::Sqlite(path) => Backend::Sqlite(SqliteFile::new(&path, config)),
-            Target::Postgres(url) => Backend::Pg(PgServer::new(&url, config)?),
+            Target::Postgres(url) => Backend::Pg(Box::new(PgServer::new(&url, config)?)),
         };
         let shared = Shared { backend, config: config.clone(), clock, wakers: Wakers::default() };
         Ok(Self { shared: Arc::new(shared) })
