@@ -160,8 +160,7 @@
 //! }
 //! ```
 //!
-//! `tests/notes.rs` of this crate is this example as running code. What a hot query reads by which index
-//! is kept as a snapshot with [`testing::plans`](crate::testing).
+//! `tests/notes.rs` of this crate is this example as running code.
 
 mod batcher;
 mod callback;

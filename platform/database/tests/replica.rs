@@ -154,6 +154,21 @@ async fn nobody_misses_a_write_of_theirs_however_many_write_and_read() {
 }
 
 #[tokio::test]
+async fn without_a_replica_nobody_gets_a_token() {
+    let Some(server) = Server::start("", |_| {}) else { return };
+    let config = DatabaseConfig { connections_max: 1, ..DatabaseConfig::with_url(&server.url()) };
+    let db = Db::open(&config).await.unwrap();
+    db.migrate(&Plan::merge(&[MIGRATIONS]).unwrap()).await.unwrap();
+    let (db, tenant) = (&db, tenant());
+    let writers = (0..8).map(|writer| async move {
+        let scope = of_caller(0);
+        write(db, &scope, tenant, &writer.to_string()).await.unwrap();
+        scope.origin().unwrap().written.place()
+    });
+    assert_eq!(futures_util::future::join_all(writers).await, [0; 8]);
+}
+
+#[tokio::test]
 async fn a_replica_too_far_behind_is_not_read_from() {
     let Some(primary) = Server::start("", |_| {}) else { return };
     let replica = primary.replica();

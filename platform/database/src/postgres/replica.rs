@@ -44,7 +44,7 @@ pub(super) struct Standby {
     process: String,
     /// The place it has replayed.
     reached: AtomicU64,
-    /// It has every commit that ended before, in nanoseconds since the node began.
+    /// It has every commit that ended before, in nanoseconds since the node began; 0 until that is known.
     fresh_nanos: AtomicU64,
 }
 
@@ -92,8 +92,9 @@ impl Replica {
     }
 
     fn is_fresh(&self, standby: &Standby) -> bool {
-        let fresh = Duration::from_nanos(standby.fresh_nanos.load(Ordering::Acquire));
-        self.began.elapsed().saturating_sub(fresh) <= self.lag_max
+        let nanos = standby.fresh_nanos.load(Ordering::Acquire);
+        let age = self.began.elapsed().saturating_sub(Duration::from_nanos(nanos));
+        nanos > 0 && age <= self.lag_max
     }
 
     fn any(&self) -> Option<Arc<Standby>> {

@@ -109,8 +109,10 @@ impl PgConn {
         let flusher = if is_awaited { self.seat.flushers().current().await } else { None };
         let Some(flusher) = flusher else { return self.send_commit(writes, None).await };
         self.send_commit(writes, Some(UNFLUSHED)).await?;
+        let tells_places = self.seat.tells_places();
         drop(self);
-        flusher.flush().await.map(Some)
+        let place = flusher.flush().await?;
+        Ok(tells_places.then_some(place))
     }
 
     /// Writes the last rows and commits, in one exchange.
