@@ -257,6 +257,7 @@ type RunEvent = dyn Fn(&Event, &Scope) -> BoxFuture<'static, Result<(), Failure>
 pub struct Subscription {
     name: String,
     patterns: Vec<String>,
+    schema_max: u16,
     run: Arc<RunEvent>,
 }
 
@@ -265,6 +266,7 @@ pub struct Subscription {
 pub struct SubscriptionBuilder {
     name: String,
     patterns: Vec<String>,
+    schema_max: u16,
 }
 
 impl Subscription {
@@ -275,6 +277,7 @@ impl Subscription {
         SubscriptionBuilder {
             name: name.into(),
             patterns: patterns.iter().map(|&pattern| pattern.to_owned()).collect(),
+            schema_max: 1,
         }
     }
 
@@ -296,6 +299,24 @@ impl Subscription {
         self.patterns.iter().any(|pattern| crate::event::matches(pattern, kind))
     }
 
+    /// Whether it can read the data of this event.
+    ///
+    /// # Errors
+    /// `kernel.event.schema` when the schema of the data is newer than the subscription knows.
+    pub fn reads(&self, event: &Event) -> Result<(), Failure> {
+        if event.schema_version <= self.schema_max {
+            return Ok(());
+        }
+        Err(Failure::invalid(
+            "kernel.event.schema",
+            format!(
+                "the data of this {} event has schema {}, and the subscription {} reads up to {}; \
+                 update its module and replay the event",
+                event.kind, event.schema_version, self.name, self.schema_max
+            ),
+        ))
+    }
+
     /// Hands an event on; the future ends by the scope's deadline. An event may come twice: the
     /// service drops the second by its id in its own transaction.
     #[must_use]
@@ -305,6 +326,13 @@ impl Subscription {
 }
 
 impl SubscriptionBuilder {
+    /// The newest schema of the data that it can read; 1 unless set. Raise it before events of a newer
+    /// one are written: those that come too early are kept as dead letters.
+    pub fn schema_max(mut self, version: u16) -> Self {
+        self.schema_max = version;
+        self
+    }
+
     /// Completes the subscription: which request of which service an event becomes.
     pub fn ask<Q, F>(self, service: &ServiceRef<Q::Protocol>, translate: F) -> Subscription
     where
@@ -315,6 +343,7 @@ impl SubscriptionBuilder {
         Subscription {
             name: self.name,
             patterns: self.patterns,
+            schema_max: self.schema_max,
             run: Arc::new(move |event, scope| ask_later(&service, scope, translate(event))),
         }
     }
