@@ -14,7 +14,7 @@ use crate::callback::Callback;
 use crate::columns::Json;
 use crate::config::{DatabaseConfig, Target};
 use crate::connection::{DbConn, Dialect};
-use crate::effects::{self, Effect, Reservation, Wakers};
+use crate::effects::{self, Effect, Guards, Reservation, Wakers};
 use crate::error::{DbError, DbResult};
 use crate::postgres::PgServer;
 use crate::run;
@@ -39,6 +39,7 @@ struct Shared {
     config: DatabaseConfig,
     clock: SharedClock,
     wakers: Wakers,
+    guards: Guards,
 }
 
 impl std::fmt::Debug for Shared {
@@ -92,7 +93,13 @@ impl Db {
             Target::Sqlite(path) => Backend::Sqlite(SqliteFile::new(&path, config)),
             Target::Postgres(url) => Backend::Pg(PgServer::new(&url, config)?),
         };
-        let shared = Shared { backend, config: config.clone(), clock, wakers: Wakers::default() };
+        let shared = Shared {
+            backend,
+            config: config.clone(),
+            clock,
+            wakers: Wakers::default(),
+            guards: Guards::default(),
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -134,6 +141,16 @@ impl Db {
     /// only tells somebody: it must neither block nor fail.
     pub fn wake_on(&self, effect: Effect, waker: impl Fn() + Send + Sync + 'static) {
         self.shared.wakers.add(effect, Arc::new(waker));
+    }
+
+    /// Asks `guard` before each commit that writes such an effect. A failure that it answers undoes the
+    /// work and is what the caller gets. It runs on the committing task: it must not block.
+    pub fn guard(
+        &self,
+        effect: Effect,
+        guard: impl Fn() -> Option<Failure> + Send + Sync + 'static,
+    ) {
+        self.shared.guards.add(effect, Arc::new(guard));
     }
 
     /// Calls the wakers of an effect, for a change that brings work without adding an effect.
@@ -273,7 +290,11 @@ impl Db {
         let body = async {
             let conn = self.joined(scope).await?;
             let mut uow = UnitOfWork::begin(conn, scope, &self.shared.clock).await?;
-            match work(&mut uow).await {
+            let done = match work(&mut uow).await {
+                Ok(value) => self.shared.guards.ask(&uow.kinds()).map(|()| value),
+                Err(failure) => Err(failure),
+            };
+            match done {
                 Ok(value) => Ok((uow, value)),
                 Err(failure) => {
                     uow.rollback().await;

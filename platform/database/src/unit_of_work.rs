@@ -115,6 +115,11 @@ impl UnitOfWork {
         }
     }
 
+    /// Which kinds of effects there are.
+    pub(crate) fn kinds(&self) -> Vec<Effect> {
+        self.effects.kinds()
+    }
+
     /// Writes the effects and commits; says which kinds there were.
     pub(crate) async fn commit(self) -> Result<Vec<Effect>, Failure> {
         let circumstances = Circumstances { scope: &self.scope, clock: &self.clock.0 };

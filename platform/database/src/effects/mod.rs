@@ -185,3 +185,27 @@ impl std::fmt::Debug for Wakers {
         write!(formatter, "Wakers({})", self.list.read().len())
     }
 }
+
+type Guard = Arc<dyn Fn() -> Option<Failure> + Send + Sync>;
+
+/// Who may refuse effects before they are committed.
+#[derive(Default)]
+pub(crate) struct Guards {
+    list: RwLock<Vec<(Effect, Guard)>>,
+}
+
+impl Guards {
+    pub(crate) fn add(&self, effect: Effect, guard: Guard) {
+        self.list.write().push((effect, guard));
+    }
+
+    /// The first refusal of effects of these kinds.
+    pub(crate) fn ask(&self, kinds: &[Effect]) -> Result<(), Failure> {
+        if kinds.is_empty() {
+            return Ok(());
+        }
+        let list = self.list.read();
+        let mut asked = list.iter().filter(|(effect, _)| kinds.contains(effect));
+        asked.find_map(|(_, guard)| guard()).map_or(Ok(()), Err)
+    }
+}
