@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use troupe_actors::Backoff;
 use troupe_kernel::config::{ConfigFault, ConfigSection, units};
 
+use crate::kafka_config::KafkaConfig;
+
 /// How events are delivered and how long the log is kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -40,6 +42,8 @@ pub struct EventsConfig {
     /// How long events stay in the log for a consumer that does not read them.
     #[serde(with = "units::duration")]
     pub keep_max: Duration,
+    /// Kafka between the commit of events and their consumers.
+    pub kafka: KafkaConfig,
 }
 
 impl Default for EventsConfig {
@@ -56,6 +60,7 @@ impl Default for EventsConfig {
             lease: Duration::from_secs(10),
             keep: Duration::from_secs(24 * 3_600),
             keep_max: Duration::from_secs(14 * 24 * 3_600),
+            kafka: KafkaConfig::default(),
         }
     }
 }
@@ -100,6 +105,7 @@ impl ConfigSection for EventsConfig {
         if self.keep_max < self.keep {
             faults.push(ConfigFault::new("keep_max", "must not be shorter than events.keep"));
         }
+        faults.extend(self.kafka.faults());
         faults
     }
 }

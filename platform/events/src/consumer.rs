@@ -1,4 +1,4 @@
-//! The actor of one subscription.
+//! The actor of one subscription, and of the relay to Kafka.
 //!
 //! Mailbox 64, permanent. It keeps one turn running at most; a crash aborts that turn, and the next
 //! incarnation begins from the stored offset: what was delivered and not stored comes again, and the
@@ -12,9 +12,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
 use troupe_actors::{ChildSpec, Context, Handled, Lent, Scope, Service, ServiceRef, Spec, System};
-use troupe_database::Dialect;
+use troupe_database::{Db, Dialect};
 
-use crate::turn::{Held, Next, Reader, Turn};
+use crate::turn::{Held, Next, Turn};
 
 /// A commit is not readable on PostgreSQL while an older transaction runs: look again soon, so often.
 const EAGER_LOOKS: u32 = 4;
@@ -46,6 +46,21 @@ troupe_actors::protocol! {
     }
 }
 
+/// What reads the log turn by turn under a lease: a subscription, or the relay to Kafka.
+pub(crate) trait Worker: Send + Sync + 'static {
+    /// Its name among the consumers of the log.
+    fn name(&self) -> &str;
+    /// Where the log is.
+    fn db(&self) -> &Db;
+    /// How often it looks without being woken.
+    fn poll(&self) -> Duration;
+    /// One turn, with what is done at each poll when it is one. A fault of the database ends the hold;
+    /// the next turn begins from the stored offset.
+    fn turn(&self, held: Option<Held>, is_poll: bool) -> impl Future<Output = Turn> + Send;
+    /// Gives the lease back at an orderly stop.
+    fn release(&self) -> impl Future<Output = ()> + Send;
+}
+
 /// Wakes a consumer at most once until it looks.
 #[derive(Clone)]
 pub(crate) struct Bell {
@@ -67,30 +82,30 @@ impl Bell {
 }
 
 /// The actor.
-pub(crate) struct Consumer {
-    reader: Arc<Reader>,
+pub(crate) struct Consumer<W> {
+    worker: Arc<W>,
     rung: Arc<AtomicBool>,
     held: Option<Held>,
     running: bool,
     again: bool,
     eager_left: u32,
-    /// Whether the next turn looks for replays that were asked for.
-    replays: bool,
+    /// Whether it polled since the last turn began.
+    polled: bool,
 }
 
-impl Consumer {
+impl<W: Worker> Consumer<W> {
     /// The bell and the specification for a supervisor.
-    pub(crate) fn spec(system: &System, reader: Reader) -> (Bell, ChildSpec) {
+    pub(crate) fn spec(system: &System, worker: W) -> (Bell, ChildSpec) {
         let rung = Arc::new(AtomicBool::new(false));
-        let (name, reader, shared) = (reader.name().to_owned(), Arc::new(reader), rung.clone());
+        let (name, worker, shared) = (worker.name().to_owned(), Arc::new(worker), rung.clone());
         let (service, child) = Spec::new(system, name, move || Self {
-            reader: reader.clone(),
+            worker: worker.clone(),
             rung: shared.clone(),
             held: None,
             running: false,
             again: false,
             eager_left: 0,
-            replays: false,
+            polled: false,
         })
         .capacity(64)
         .build();
@@ -103,10 +118,10 @@ impl Consumer {
             return Ok(());
         }
         self.running = true;
-        let (reader, held) = (self.reader.clone(), self.held.take());
-        let replays = std::mem::take(&mut self.replays);
+        let (worker, held) = (self.worker.clone(), self.held.take());
+        let is_poll = std::mem::take(&mut self.polled);
         ctx.run(async move {
-            let turn = AssertUnwindSafe(reader.turn(held, replays)).catch_unwind().await;
+            let turn = AssertUnwindSafe(worker.turn(held, is_poll)).catch_unwind().await;
             let crashed = Turn { held: None, next: Next::Standby, moved: false };
             Some(Ran { turn: turn.unwrap_or(crashed) }.into())
         })
@@ -129,12 +144,12 @@ impl Consumer {
     }
 }
 
-impl Service for Consumer {
+impl<W: Worker> Service for Consumer<W> {
     type Message = ConsumerMessage;
 
     async fn start(&mut self, ctx: &mut Context<ConsumerMessage>) -> Handled {
         self.rung.store(false, Ordering::Release);
-        ctx.every(self.reader.config.poll, || Poll.into())?;
+        ctx.every(self.worker.poll(), || Poll.into())?;
         self.begin(ctx)
     }
 
@@ -146,13 +161,13 @@ impl Service for Consumer {
         match &**message {
             ConsumerMessage::Wake(_) => {
                 self.rung.store(false, Ordering::Release);
-                if self.reader.db.dialect() == Dialect::Postgres {
+                if self.worker.db().dialect() == Dialect::Postgres {
                     self.eager_left = EAGER_LOOKS;
                 }
                 self.begin(ctx)
             }
             ConsumerMessage::Poll(_) => {
-                self.replays = true;
+                self.polled = true;
                 self.begin(ctx)
             }
             ConsumerMessage::Ran(ran) => self.ended(ran.turn, ctx),
@@ -160,6 +175,6 @@ impl Service for Consumer {
     }
 
     async fn stop(&mut self, _ctx: &mut Context<ConsumerMessage>) {
-        self.reader.release().await;
+        self.worker.release().await;
     }
 }

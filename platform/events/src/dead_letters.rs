@@ -1,8 +1,16 @@
 //! Dead letters: events that a consumer could not apply.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+use troupe_actors::Scope;
 use troupe_database::prelude::*;
+use troupe_database::{Db, UnitOfWork};
+use troupe_kernel::ids::new_id;
 use troupe_kernel::{Event, Failure, Timestamp, Uuid};
+
+/// How long noting the end of a delivery may take.
+const NOTE_TIMEOUT: Duration = Duration::from_secs(20);
 
 table! {
     use diesel::sql_types::{Integer, Nullable, Text};
@@ -90,6 +98,57 @@ impl TryFrom<Row> for DeadLetter {
             replay_at: row.replay_at.map(Into::into),
         })
     }
+}
+
+/// Keeps an event that a consumer gave up.
+pub(crate) async fn give_up(
+    db: &Db,
+    consumer: &str,
+    event: Event,
+    attempts: u32,
+    failure: &Failure,
+) -> Result<(), Failure> {
+    tracing::error!(consumer, event = %event.id, kind = event.kind, subject = event.subject, %failure,
+        "an event was given up and is kept as a dead letter");
+    metrics::counter!("events_dead_total", "consumer" => consumer.to_owned()).increment(1);
+    let letter = DeadLetter {
+        id: new_id(&**db.clock()),
+        consumer: consumer.to_owned(),
+        event,
+        attempts,
+        cause_code: failure.code().to_owned(),
+        cause: failure.detail().to_owned(),
+        failed_at: db.clock().now(),
+        replay_at: None,
+    };
+    let scope = Scope::system("events.dead_letter", NOTE_TIMEOUT);
+    db.transaction(&scope, async move |uow: &mut UnitOfWork| keep(uow.conn(), &letter).await).await
+}
+
+/// Notes how a replay ended: the letter is gone, or stays with the new cause.
+pub(crate) async fn settle(
+    db: &Db,
+    mut letter: DeadLetter,
+    result: Result<(), Failure>,
+) -> Result<(), Failure> {
+    if let Err(failure) = &result {
+        letter.attempts = letter.attempts.saturating_add(1);
+        failure.code().clone_into(&mut letter.cause_code);
+        failure.detail().clone_into(&mut letter.cause);
+        letter.failed_at = db.clock().now();
+        letter.replay_at = None;
+    }
+    let delivered = result.is_ok();
+    let scope = Scope::system("events.replay", NOTE_TIMEOUT);
+    db.transaction(&scope, async move |uow: &mut UnitOfWork| {
+        if delivered {
+            remove(uow.conn(), letter.id).await?;
+            return Ok(());
+        }
+        keep(uow.conn(), &letter).await
+    })
+    .await?;
+    result
 }
 
 /// Keeps a dead letter; one of the same consumer and event is replaced.

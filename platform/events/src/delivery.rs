@@ -9,15 +9,11 @@ use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::time::Instant;
 use troupe_actors::Scope;
-use troupe_database::UnitOfWork;
-use troupe_kernel::ids::new_id;
 use troupe_kernel::{Event, Failure, FailureKind};
 
+use crate::consumer::Worker;
 use crate::dead_letters::{self, DeadLetter};
 use crate::turn::Reader;
-
-/// How long noting the end of a delivery may take.
-const NOTE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a failed delivery means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +38,18 @@ fn verdict(failure: &Failure) -> Verdict {
         | FailureKind::UnsupportedMedia => Verdict::Hopeless,
         _ => Verdict::Again,
     }
+}
+
+/// A delivery that failed too often.
+#[derive(Debug)]
+pub(crate) struct GivenUp {
+    /// Deliveries that failed, those before included.
+    pub(crate) attempts: u32,
+    /// Whether the same event will always fail.
+    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "a group asks"))]
+    pub(crate) is_hopeless: bool,
+    /// The last failure.
+    pub(crate) failure: Failure,
 }
 
 impl Reader {
@@ -72,31 +80,47 @@ impl Reader {
     }
 
     async fn deliver(&self, event: Event) -> Result<(), Failure> {
+        let Err(given_up) = self.deliver_in_place(&event, 0).await else { return Ok(()) };
+        let GivenUp { attempts, failure, .. } = given_up;
+        dead_letters::give_up(&self.db, self.name(), event, attempts, &failure).await
+    }
+
+    /// Delivers an event, again while it may help; `attempts` have failed before.
+    pub(crate) async fn deliver_in_place(
+        &self,
+        event: &Event,
+        attempts: u32,
+    ) -> Result<(), GivenUp> {
         let backoff = self.config.backoff();
         let who = event.id.as_u64_pair().1;
         let began = Instant::now();
-        let (mut attempts, mut waits) = (0, 0);
+        let (mut failed, mut waits) = (0, 0);
         loop {
-            let Err(failure) = self.attempt(&event).await else {
+            let Err(failure) = self.attempt(event).await else {
                 metrics::counter!("events_delivered_total", "consumer" => self.name().to_owned())
                     .increment(1);
                 return Ok(());
             };
             let verdict = verdict(&failure);
             if verdict != Verdict::Outage {
-                attempts += 1;
+                failed += 1;
             }
             let over = match verdict {
                 Verdict::Outage => began.elapsed() >= self.config.outage_max,
                 Verdict::Hopeless => true,
-                Verdict::Again => attempts >= self.config.attempts_max,
+                Verdict::Again => failed >= self.config.attempts_max,
             };
             if over {
-                return self.give_up(event, attempts.max(1), &failure).await;
+                let attempts = attempts.saturating_add(failed.max(1));
+                return Err(GivenUp {
+                    attempts,
+                    is_hopeless: verdict == Verdict::Hopeless,
+                    failure,
+                });
             }
             metrics::counter!("events_retried_total", "consumer" => self.name().to_owned())
                 .increment(1);
-            tracing::debug!(consumer = self.name(), event = %event.id, %failure, attempts, "a delivery failed; it is tried again");
+            tracing::debug!(consumer = self.name(), event = %event.id, %failure, failed, "a delivery failed; it is tried again");
             tokio::time::sleep(backoff.wait(waits, who)).await;
             waits += 1;
         }
@@ -104,6 +128,7 @@ impl Reader {
 
     /// One delivery. A panic in the translation counts as a crash of the service.
     pub(crate) async fn attempt(&self, event: &Event) -> Result<(), Failure> {
+        self.subscription.reads(event)?;
         let scope = self.scope_of(event);
         let limit = self.config.delivery_timeout + Duration::from_secs(1);
         let run =
@@ -125,49 +150,9 @@ impl Reader {
 
     /// Delivers a dead letter once more; it is gone when that succeeds, and stays with the new cause
     /// when it does not.
-    pub(crate) async fn replay(&self, mut letter: DeadLetter) -> Result<(), Failure> {
+    pub(crate) async fn replay(&self, letter: DeadLetter) -> Result<(), Failure> {
         let result = self.attempt(&letter.event).await;
-        if let Err(failure) = &result {
-            letter.attempts = letter.attempts.saturating_add(1);
-            failure.code().clone_into(&mut letter.cause_code);
-            failure.detail().clone_into(&mut letter.cause);
-            letter.failed_at = self.db.clock().now();
-            letter.replay_at = None;
-        }
-        let delivered = result.is_ok();
-        let scope = Scope::system("events.replay", NOTE_TIMEOUT);
-        self.db
-            .transaction(&scope, async move |uow: &mut UnitOfWork| {
-                if delivered {
-                    dead_letters::remove(uow.conn(), letter.id).await?;
-                    return Ok(());
-                }
-                dead_letters::keep(uow.conn(), &letter).await
-            })
-            .await?;
-        result
-    }
-
-    async fn give_up(&self, event: Event, attempts: u32, failure: &Failure) -> Result<(), Failure> {
-        tracing::error!(consumer = self.name(), event = %event.id, kind = event.kind, subject = event.subject, %failure,
-            "an event was given up and is kept as a dead letter");
-        metrics::counter!("events_dead_total", "consumer" => self.name().to_owned()).increment(1);
-        let letter = DeadLetter {
-            id: new_id(&**self.db.clock()),
-            consumer: self.name().to_owned(),
-            event,
-            attempts,
-            cause_code: failure.code().to_owned(),
-            cause: failure.detail().to_owned(),
-            failed_at: self.db.clock().now(),
-            replay_at: None,
-        };
-        let scope = Scope::system("events.dead_letter", NOTE_TIMEOUT);
-        self.db
-            .transaction(&scope, async move |uow: &mut UnitOfWork| {
-                dead_letters::keep(uow.conn(), &letter).await
-            })
-            .await
+        dead_letters::settle(&self.db, letter, result).await
     }
 
     /// The circumstances of a delivery: the platform acts, in the event's tenant and trace.

@@ -7,11 +7,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use troupe_actors::{ChildSpec, Failure, Scope, ServiceRef, Supervisor, System};
 use troupe_database::{Db, DbConn, Effect, UnitOfWork};
-use troupe_kernel::{Page, PageRequest, Subscription, Timestamp, Uuid};
+use troupe_kernel::{HealthCheck, Page, PageRequest, Subscription, Timestamp, Uuid};
 
 use crate::config::EventsConfig;
 use crate::consumer::{Bell, Consumer};
 use crate::dead_letters::{self, DeadLetter};
+#[cfg(feature = "kafka")]
+use crate::kafka::{Group, Kafka, RELAY, Relay};
 use crate::log::{self, Position};
 use crate::retention::{Retention, RetentionMessage};
 use crate::turn::Reader;
@@ -46,6 +48,15 @@ pub enum Replay {
     AskedFor,
 }
 
+/// The actors that hand events on, and which consumers of the log they are.
+struct Deliverers {
+    of_log: Vec<String>,
+    /// Whether the log must keep what they have not read.
+    keeps_unread: bool,
+    bells: Vec<Bell>,
+    children: Vec<ChildSpec>,
+}
+
 /// The event bus of this node; clones share it.
 #[derive(Clone)]
 pub struct Events {
@@ -54,6 +65,8 @@ pub struct Events {
 
 struct Shared {
     db: Db,
+    #[cfg(feature = "kafka")]
+    kafka: Option<Arc<Kafka>>,
     config: EventsConfig,
     node: Uuid,
     readers: OnceLock<BTreeMap<String, Reader>>,
@@ -67,6 +80,8 @@ impl Events {
         let node = troupe_kernel::ids::new_id(&**db.clock());
         let shared = Shared {
             db: db.clone(),
+            #[cfg(feature = "kafka")]
+            kafka: config.kafka.is_on().then(|| Arc::new(Kafka::new(&config.kafka))),
             config,
             node,
             readers: OnceLock::new(),
@@ -82,7 +97,7 @@ impl Events {
     /// When it is called a second time: a subscription has one actor in a node.
     #[must_use]
     pub fn consumers(&self, system: &System, subscriptions: Vec<Subscription>) -> ChildSpec {
-        let Shared { db, config, node, readers, retention } = &*self.shared;
+        let Shared { db, config, node, readers, retention, .. } = &*self.shared;
         let own: BTreeMap<String, Reader> = subscriptions
             .into_iter()
             .map(|each| (each.name().to_owned(), Reader::new(db, config, each, *node)))
@@ -90,18 +105,52 @@ impl Events {
         let restarts_max = u32::try_from(own.len()).unwrap_or(u32::MAX).saturating_mul(3).max(5);
         let mut supervisor =
             Supervisor::new(system, "events").intensity(restarts_max, Duration::from_secs(10));
-        let (keeper, child) = Retention::spec(system, db, config, own.keys().cloned().collect());
-        supervisor = supervisor.child(child);
-        let mut bells: Vec<Bell> = Vec::new();
-        for reader in own.values() {
-            let (bell, child) = Consumer::spec(system, reader.clone());
-            bells.push(bell);
-            supervisor = supervisor.child(child);
-        }
+        let Deliverers { of_log, keeps_unread, bells, children } = self.deliverers(system, &own);
+        let (keeper, child) = Retention::spec(system, db, config, of_log, keeps_unread);
+        supervisor = supervisor.child(child).children(children);
         db.wake_on(Effect::Events, move || bells.iter().for_each(Bell::ring));
         let first = readers.set(own).is_ok() && retention.set(keeper).is_ok();
         assert!(first, "the consumers of a node are made once");
         supervisor.into_spec()
+    }
+
+    fn deliverers(&self, system: &System, own: &BTreeMap<String, Reader>) -> Deliverers {
+        #[cfg(feature = "kafka")]
+        if let Some(kafka) = &self.shared.kafka {
+            return self.through_kafka(system, own, kafka);
+        }
+        let (bells, children) =
+            own.values().map(|reader| Consumer::spec(system, reader.clone())).unzip();
+        Deliverers { of_log: own.keys().cloned().collect(), keeps_unread: false, bells, children }
+    }
+
+    /// The relay reads the log, and a group reads Kafka for each subscription.
+    #[cfg(feature = "kafka")]
+    fn through_kafka(
+        &self,
+        system: &System,
+        own: &BTreeMap<String, Reader>,
+        kafka: &Arc<Kafka>,
+    ) -> Deliverers {
+        let Shared { db, config, node, .. } = &*self.shared;
+        let condition = kafka.condition.clone();
+        db.guard(Effect::Events, move || condition.refusal());
+        let (bell, relay) = Consumer::spec(system, Relay::new(db, config, *node, kafka));
+        let groups = own.values().map(|reader| Group::spec(system, reader.clone(), kafka));
+        Deliverers {
+            of_log: vec![RELAY.to_owned()],
+            keeps_unread: true,
+            bells: vec![bell],
+            children: std::iter::once(relay).chain(groups).collect(),
+        }
+    }
+
+    /// The health checks of the bus.
+    pub(crate) fn health_checks(&self) -> Vec<HealthCheck> {
+        #[cfg(feature = "kafka")]
+        return self.shared.kafka.iter().map(|kafka| kafka.condition.health_check()).collect();
+        #[cfg(not(feature = "kafka"))]
+        Vec::new()
     }
 
     /// The actor that keeps the log within bounds, once the consumers are made.
@@ -115,6 +164,39 @@ impl Events {
     /// # Errors
     /// When the database does not answer.
     pub async fn lag(&self) -> Result<Vec<Lag>, Failure> {
+        let lags = self.lag_in_log().await?;
+        #[cfg(feature = "kafka")]
+        if let Some(kafka) = &self.shared.kafka {
+            return self.lag_in_groups(kafka, lags).await;
+        }
+        Ok(lags)
+    }
+
+    /// The relay's lag, and that of each group of this node in the partitions it has.
+    #[cfg(feature = "kafka")]
+    async fn lag_in_groups(&self, kafka: &Kafka, in_log: Vec<Lag>) -> Result<Vec<Lag>, Failure> {
+        let relay = in_log.into_iter().filter(|lag| lag.consumer == RELAY);
+        let mut lags: Vec<Lag> = relay.map(|lag| Lag { known: true, ..lag }).collect();
+        for (consumer, events) in kafka.lags() {
+            let name = consumer.as_str();
+            let dead = self
+                .shared
+                .db
+                .read(async |conn: &mut DbConn| Ok(dead_letters::count(conn, name).await?))
+                .await?;
+            lags.push(Lag {
+                position: Position::default(),
+                events,
+                oldest: None,
+                dead_letters: u64::try_from(dead).unwrap_or(0),
+                known: true,
+                consumer,
+            });
+        }
+        Ok(lags)
+    }
+
+    async fn lag_in_log(&self) -> Result<Vec<Lag>, Failure> {
         let readers = self.shared.readers.get();
         self.shared
             .db
@@ -196,6 +278,12 @@ impl Events {
                 .await?;
             return if asked { Ok(Replay::AskedFor) } else { Err(missing()) };
         };
+        #[cfg(feature = "kafka")]
+        if let Some(kafka) = self.shared.kafka.as_ref().filter(|_| letter.consumer == RELAY) {
+            let Shared { db, config, node, .. } = &*self.shared;
+            let relay = Relay::new(db, config, *node, kafka);
+            return relay.replay(letter).await.map(|()| Replay::Delivered);
+        }
         let Some(reader) = readers.get(&letter.consumer) else {
             return Err(Failure::conflict(
                 "events.subscription.missing",

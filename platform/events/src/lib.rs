@@ -17,6 +17,9 @@ mod consumer;
 mod dead_letters;
 mod delivery;
 mod events;
+#[cfg(feature = "kafka")]
+mod kafka;
+mod kafka_config;
 mod log;
 mod module;
 mod retention;
@@ -26,6 +29,7 @@ pub use config::EventsConfig;
 pub use consumer::{ConsumerMessage, Wake};
 pub use dead_letters::DeadLetter;
 pub use events::{Events, Lag, Replay};
+pub use kafka_config::{KafkaConfig, Sasl};
 pub use log::Position;
 pub use module::{EventsModule, MIGRATIONS};
 pub use retention::{RetentionMessage, Trim};

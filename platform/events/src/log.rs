@@ -205,6 +205,29 @@ pub(crate) struct Stored {
     pub(crate) updated_at: Timestamp,
 }
 
+/// A consumer's offset; none when it has never read.
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "the relay asks"))]
+pub(crate) async fn offset(conn: &mut DbConn, consumer: &str) -> DbResult<Option<Position>> {
+    use consumer_offsets as table;
+    let place: Option<(i64, i64)> = run!(conn, |c| table::table
+        .filter(table::consumer.eq(consumer))
+        .select((table::transaction_id, table::position))
+        .get_result::<(i64, i64)>(c))
+    .optional()?;
+    Ok(place.map(|(transaction, number)| Position { transaction, number }))
+}
+
+/// The least number in the log; none when it is empty.
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "the relay asks"))]
+pub(crate) async fn first(conn: &mut DbConn) -> DbResult<Option<i64>> {
+    run!(conn, |c| outbox::table
+        .order(outbox::position)
+        .select(outbox::position)
+        .limit(1)
+        .get_result::<i64>(c))
+    .optional()
+}
+
 /// All offsets.
 pub(crate) async fn offsets(conn: &mut DbConn) -> DbResult<Vec<Stored>> {
     use consumer_offsets as table;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use troupe_database::Db;
+use troupe_database::{Db, Dialect, SqliteSynchronous};
 use troupe_kernel::{EventBus, InitFault, Manifest, Migration, Module, ModuleContext, Parts};
 
 use crate::config::EventsConfig;
@@ -26,9 +26,24 @@ impl Module for EventsModule {
     fn init(&mut self, ctx: &mut ModuleContext<'_>) -> Result<Parts, Vec<InitFault>> {
         let config: EventsConfig = ctx.config()?;
         let db = ctx.require::<Db>()?;
+        check_durability(&db, &config)?;
         let events = Events::new(&db, config);
         ctx.provide::<dyn EventBus>(Arc::new(events.clone()));
+        let checks = events.health_checks();
         ctx.provide(Arc::new(events));
-        Ok(Parts::new().migrations(MIGRATIONS))
+        Ok(checks.into_iter().fold(Parts::new(), Parts::health).migrations(MIGRATIONS))
     }
+}
+
+/// What was published cannot be taken back, so the database must not forget it.
+fn check_durability(db: &Db, config: &EventsConfig) -> Result<(), InitFault> {
+    let forgets = db.dialect() == Dialect::Sqlite
+        && db.config().sqlite_synchronous == SqliteSynchronous::Normal;
+    if config.kafka.is_on() && forgets {
+        return Err(InitFault::new(
+            "with events.kafka.brokers, database.sqlite_synchronous must be full: what a loss of power \
+             takes from the database would stay in Kafka",
+        ));
+    }
+    Ok(())
 }

@@ -34,6 +34,8 @@ pub(crate) struct Retention {
     db: Db,
     config: EventsConfig,
     consumers: Vec<String>,
+    /// Whether what a consumer of this node has not read is never removed.
+    keeps_unread: bool,
 }
 
 impl Retention {
@@ -42,12 +44,14 @@ impl Retention {
         db: &Db,
         config: &EventsConfig,
         consumers: Vec<String>,
+        keeps_unread: bool,
     ) -> (ServiceRef<RetentionMessage>, ChildSpec) {
         let (db, config) = (db.clone(), config.clone());
         Spec::new(system, "retention", move || Self {
             db: db.clone(),
             config: config.clone(),
             consumers: consumers.clone(),
+            keeps_unread,
         })
         .capacity(16)
         .build()
@@ -58,7 +62,10 @@ impl Retention {
         let abandoned = now.minus(self.config.keep_max);
         let passed = self.slowest(abandoned).await?;
         let mut rows = self.remove(now.minus(self.config.keep), Some(passed)).await?;
-        let unread = self.remove(abandoned, None).await?;
+        let unread = match self.keeps_unread {
+            true => 0,
+            false => self.remove(abandoned, None).await?,
+        };
         if unread > 0 {
             metrics::counter!("events_trimmed_unread_total").increment(unread);
             tracing::error!(

@@ -8,16 +8,17 @@ use troupe_database::{Db, DbConn, UnitOfWork};
 use troupe_kernel::{Event, Failure, Subscription, Timestamp, Uuid};
 
 use crate::config::EventsConfig;
-use crate::dead_letters;
+use crate::consumer::Worker;
+use crate::dead_letters::{self, DeadLetter};
 use crate::log::{self, Claim, Position};
 
 /// An offset that moved over events of other kinds only is stored after so many, or so long.
 const UNSTORED_MAX: i64 = 1_000;
 const UNSTORED_TIME_MAX: Duration = Duration::from_secs(30);
 /// Replays in one turn.
-const REPLAYS_MAX: i64 = 20;
+pub(crate) const REPLAYS_MAX: i64 = 20;
 /// How long the statements of a turn may take.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a consumer needs for its turns.
 #[derive(Clone)]
@@ -34,10 +35,10 @@ pub(crate) struct Reader {
 /// The lease and the offset while this node delivers to the consumer.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Held {
-    position: Position,
-    stored: Position,
-    stored_at: Timestamp,
-    until: Timestamp,
+    pub(crate) position: Position,
+    pub(crate) stored: Position,
+    pub(crate) stored_at: Timestamp,
+    pub(crate) until: Timestamp,
 }
 
 /// What comes after a turn.
@@ -60,22 +61,22 @@ pub(crate) struct Turn {
     pub(crate) moved: bool,
 }
 
-impl Reader {
-    pub(crate) fn new(
-        db: &Db,
-        config: &EventsConfig,
-        subscription: Subscription,
-        node: Uuid,
-    ) -> Self {
-        let prefix = common_prefix(subscription.patterns());
-        Self { db: db.clone(), config: config.clone(), subscription, node, prefix }
+impl Worker for Reader {
+    fn name(&self) -> &str {
+        self.subscription.name()
     }
 
-    /// One turn, with the replays that were asked for when `replays` is true. A fault of the database
-    /// ends the hold; the next turn begins from the stored offset.
-    pub(crate) async fn turn(&self, held: Option<Held>, replays: bool) -> Turn {
+    fn db(&self) -> &Db {
+        &self.db
+    }
+
+    fn poll(&self) -> Duration {
+        self.config.poll
+    }
+
+    async fn turn(&self, held: Option<Held>, is_poll: bool) -> Turn {
         let mut hold = held;
-        if replays && let Err(failure) = self.replay_asked(&mut hold).await {
+        if is_poll && let Err(failure) = self.replay_asked(&mut hold).await {
             tracing::warn!(consumer = self.name(), %failure, "the replays of a consumer could not be done");
         }
         match self.advance(&mut hold).await {
@@ -85,6 +86,31 @@ impl Reader {
                 Turn { held: None, next: Next::Standby, moved: false }
             }
         }
+    }
+
+    async fn release(&self) {
+        let (name, node) = (self.name().to_owned(), self.node);
+        let released = self
+            .db
+            .transaction(&self.scope(), async move |uow: &mut UnitOfWork| {
+                Ok(log::release(uow.conn(), &name, node).await?)
+            })
+            .await;
+        if let Err(failure) = released {
+            tracing::debug!(consumer = self.name(), %failure, "the lease was not given back; it will end by itself");
+        }
+    }
+}
+
+impl Reader {
+    pub(crate) fn new(
+        db: &Db,
+        config: &EventsConfig,
+        subscription: Subscription,
+        node: Uuid,
+    ) -> Self {
+        let prefix = common_prefix(subscription.patterns());
+        Self { db: db.clone(), config: config.clone(), subscription, node, prefix }
     }
 
     /// Delivers the dead letters for which a replay was asked, if this node delivers to the consumer.
@@ -99,13 +125,32 @@ impl Reader {
         if letters.is_empty() || self.hold(hold).await?.is_none() {
             return Ok(());
         }
+        self.replay_all(letters).await;
+        Ok(())
+    }
+
+    /// Delivers the dead letters for which a replay was asked, whoever else does: the inbox of the service
+    /// drops a second delivery.
+    #[cfg(feature = "kafka")]
+    pub(crate) async fn replay_wanted(&self) -> Result<(), Failure> {
+        let name = self.name();
+        let letters = self
+            .db
+            .read(async move |conn: &mut DbConn| {
+                dead_letters::to_replay(conn, name, REPLAYS_MAX).await
+            })
+            .await?;
+        self.replay_all(letters).await;
+        Ok(())
+    }
+
+    async fn replay_all(&self, letters: Vec<DeadLetter>) {
         for letter in letters {
             let event = letter.event.id;
             if let Err(failure) = self.replay(letter).await {
                 tracing::warn!(consumer = self.name(), %event, %failure, "a replayed event failed again");
             }
         }
-        Ok(())
     }
 
     async fn advance(&self, hold: &mut Option<Held>) -> Result<(Next, bool), Failure> {
@@ -216,20 +261,6 @@ impl Reader {
         Ok(stored.then_some(Held { stored: position, stored_at: claim.now, until, ..held }))
     }
 
-    /// Gives the lease back at an orderly stop.
-    pub(crate) async fn release(&self) {
-        let (name, node) = (self.name().to_owned(), self.node);
-        let released = self
-            .db
-            .transaction(&self.scope(), async move |uow: &mut UnitOfWork| {
-                Ok(log::release(uow.conn(), &name, node).await?)
-            })
-            .await;
-        if let Err(failure) = released {
-            tracing::debug!(consumer = self.name(), %failure, "the lease was not given back; it will end by itself");
-        }
-    }
-
     fn measure(&self, held: &Held, horizon: Position, oldest: Option<Timestamp>) {
         let consumer = self.name().to_owned();
         let behind = horizon.number.saturating_sub(held.position.number).max(0);
@@ -247,10 +278,6 @@ impl Reader {
 
     fn scope(&self) -> Scope {
         Scope::system("events.consumer", STATEMENT_TIMEOUT)
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        self.subscription.name()
     }
 }
 

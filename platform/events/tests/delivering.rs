@@ -1,4 +1,4 @@
-//! Each event reaches its service, in order, and is applied once.
+//! The contract of every bus: each event reaches its service, in order, and is applied once.
 
 use std::time::Duration;
 
@@ -9,20 +9,21 @@ use troupe_database::schema::consumer_offsets;
 use troupe_events::EventsConfig;
 use troupe_kernel::{Event, EventBus};
 
-use crate::recorder::{Node, Shared, applied, config, count, on_both, scope, until};
+use crate::place::on_each;
+use crate::recorder::{Node, Shared, applied, count, scope, until};
 
 #[tokio::test]
 async fn events_of_a_subject_arrive_in_order_soon_after_their_commit() {
-    on_both(async |database| {
+    on_each(async |place| {
         let notes = Shared::default();
-        let db = database.open().await;
+        let db = place.open().await;
         // On SQLite the poll comes after ten minutes, so that only the commits wake the consumer. On
         // PostgreSQL a transaction of another test's database may keep a commit from being read.
         let poll = match db.dialect() {
             Dialect::Sqlite => Duration::from_secs(600),
-            Dialect::Postgres => config().poll,
+            Dialect::Postgres => place.events().poll,
         };
-        let node = Node::start(db, &notes, EventsConfig { poll, ..config() }).await;
+        let node = Node::start(db, &notes, EventsConfig { poll, ..place.events() }).await;
         for number in 0..25 {
             count(&node.db, "a", number).await;
             count(&node.db, "b", 100 + number).await;
@@ -40,7 +41,8 @@ async fn events_of_a_subject_arrive_in_order_soon_after_their_commit() {
         .await;
         assert_eq!(applied(&node.db, "a").await, (0..25).collect::<Vec<_>>());
         assert_eq!(applied(&node.db, "b").await, (100..125).collect::<Vec<_>>());
-        assert_eq!(notes.lock().delivered.len(), 50);
+        let delivered = notes.lock().delivered.len();
+        assert!(delivered == 50 || place.may_repeat(), "{delivered}");
         node.stop().await;
     })
     .await;
@@ -48,14 +50,14 @@ async fn events_of_a_subject_arrive_in_order_soon_after_their_commit() {
 
 #[tokio::test]
 async fn what_was_committed_before_a_crash_is_delivered_after_it() {
-    on_both(async |database| {
+    on_each(async |place| {
         let notes = Shared::default();
-        let db = database.open().await;
+        let db = place.open().await;
         for number in 0..12 {
             count(&db, "a", number).await;
         }
         drop(db);
-        let node = Node::start(database.open().await, &notes, config()).await;
+        let node = Node::start(place.open().await, &notes, place.events()).await;
         until("all is applied", async || applied(&node.db, "a").await.len() == 12).await;
         assert_eq!(applied(&node.db, "a").await, (0..12).collect::<Vec<_>>());
         node.stop().await;
@@ -65,15 +67,15 @@ async fn what_was_committed_before_a_crash_is_delivered_after_it() {
 
 #[tokio::test]
 async fn what_is_delivered_twice_is_applied_once() {
-    on_both(async |database| {
+    on_each(async |place| {
         let notes = Shared::default();
-        let node = Node::start(database.open().await, &notes, config()).await;
+        let node = Node::start(place.open().await, &notes, place.events()).await;
         for number in 0..12 {
             count(&node.db, "a", number).await;
         }
         until("all is applied", async || applied(&node.db, "a").await.len() == 12).await;
         node.stop().await;
-        let db = database.open().await;
+        let db = place.open().await;
         db.transaction(&scope(), async |uow: &mut UnitOfWork| {
             // As after a crash between the delivery and the storing of the offset.
             let back = (consumer_offsets::transaction_id.eq(0), consumer_offsets::position.eq(0));
@@ -83,7 +85,7 @@ async fn what_is_delivered_twice_is_applied_once() {
         })
         .await
         .unwrap();
-        let node = Node::start(db, &notes, config()).await;
+        let node = Node::start(db, &notes, place.events()).await;
         until("all is delivered again", async || notes.lock().delivered.len() >= 24).await;
         assert_eq!(applied(&node.db, "a").await, (0..12).collect::<Vec<_>>());
         node.stop().await;
@@ -93,9 +95,9 @@ async fn what_is_delivered_twice_is_applied_once() {
 
 #[tokio::test]
 async fn an_event_that_commits_late_is_not_skipped() {
-    on_both(async |database| {
+    on_each(async |place| {
         let notes = Shared::default();
-        let node = Node::start(database.open().await, &notes, config()).await;
+        let node = Node::start(place.open().await, &notes, place.events()).await;
         if node.db.dialect() == Dialect::Postgres {
             let (begun, has_begun) = oneshot::channel();
             let (go_on, may_go_on) = oneshot::channel::<()>();
@@ -122,7 +124,9 @@ async fn an_event_that_commits_late_is_not_skipped() {
                 applied(&node.db, "late").await == [1] && applied(&node.db, "quick").await == [2]
             })
             .await;
-            assert_eq!(notes.lock().delivered, [1, 2]);
+            let mut delivered = notes.lock().delivered.clone();
+            delivered.sort_unstable();
+            assert!(delivered == [1, 2] || place.may_repeat(), "{delivered:?}");
         }
         node.stop().await;
     })
@@ -131,9 +135,9 @@ async fn an_event_that_commits_late_is_not_skipped() {
 
 #[tokio::test]
 async fn published_events_are_in_the_log_once() {
-    on_both(async |database| {
+    on_each(async |place| {
         let notes = Shared::default();
-        let node = Node::start(database.open().await, &notes, config()).await;
+        let node = Node::start(place.open().await, &notes, place.events()).await;
         let mut event = Event::new("test.counted", "a", &1);
         event.id = troupe_kernel::Uuid::now_v7();
         node.events.publish(&[event.clone(), event.clone()]).await.unwrap();
@@ -141,7 +145,8 @@ async fn published_events_are_in_the_log_once() {
         count(&node.db, "a", 2).await;
         until("all is applied", async || applied(&node.db, "a").await.len() == 2).await;
         assert_eq!(applied(&node.db, "a").await, [1, 2]);
-        assert_eq!(notes.lock().delivered, [1, 2]);
+        let delivered = notes.lock().delivered.clone();
+        assert!(delivered == [1, 2] || place.may_repeat(), "{delivered:?}");
         node.stop().await;
     })
     .await;

@@ -10,7 +10,8 @@ use troupe_database::{Db, UnitOfWork};
 use troupe_events::{EventsConfig, Trim};
 use troupe_kernel::ManualClock;
 
-use crate::recorder::{Node, Shared, applied, config, count, on_both, scope, until};
+use crate::place::on_both;
+use crate::recorder::{Node, Shared, applied, config, count, scope, until};
 
 async fn log_length(db: &Db) -> i64 {
     db.read(async |conn: &mut DbConn| {
@@ -26,12 +27,12 @@ async fn trim(node: &Node) -> u64 {
 
 #[tokio::test]
 async fn what_every_consumer_has_read_is_removed_after_a_while_and_the_rest_much_later() {
-    on_both(async |database| {
+    on_both(async |place| {
         let clock = Arc::new(ManualClock::default());
         let notes = Shared::default();
         let day = Duration::from_secs(24 * 3_600);
         let config = EventsConfig { keep: day, keep_max: 10 * day, ..config() };
-        let node = Node::start(database.open_with(clock.clone()).await, &notes, config).await;
+        let node = Node::start(place.open_with(clock.clone()).await, &notes, config).await;
         for number in 0..3 {
             count(&node.db, "a", number).await;
         }

@@ -1,0 +1,187 @@
+//! The producer: messages of one key reach their partition in the order in which they were added.
+//!
+//! It is idempotent and never gives up by itself: a message that failed while a later one of its
+//! partition arrived would break the order. Whoever loses patience makes it anew, and adds everything
+//! again from the first message that was not acknowledged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::future_producer::DeliveryFuture;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use troupe_kernel::{Event, Failure};
+
+use super::client::{Watch, settings};
+use super::cloud_event;
+use super::condition::Condition;
+use crate::kafka_config::KafkaConfig;
+
+/// Between two looks whether a full queue has room.
+const QUEUE_WAIT: Duration = Duration::from_millis(5);
+/// Batches that the queue of the client has room for.
+const QUEUE_BATCHES: usize = 2;
+
+/// A message on its way out.
+pub(crate) struct Record {
+    pub(crate) topic: String,
+    pub(crate) key: Vec<u8>,
+    pub(crate) headers: OwnedHeaders,
+    pub(crate) payload: Vec<u8>,
+    /// When it happened, in milliseconds since the epoch.
+    pub(crate) time_ms: i64,
+}
+
+impl Record {
+    /// An event for a topic; its subject is the key.
+    pub(crate) fn of(event: &Event, topic: String) -> Self {
+        let cloud_event::Encoded { headers, payload } = cloud_event::encode(event);
+        let time_ms = event.time.as_micros().div_euclid(1_000);
+        Self { topic, key: event.subject.clone().into_bytes(), headers, payload, time_ms }
+    }
+}
+
+/// Why a message was not taken.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// This message never will be.
+    Message(Failure),
+    /// Another attempt may help.
+    Kafka(Failure),
+}
+
+/// The producer of this node, made when it is first needed.
+pub(crate) struct Publisher {
+    settings: ClientConfig,
+    condition: Arc<Condition>,
+    producer: Mutex<Option<FutureProducer<Watch>>>,
+}
+
+impl Publisher {
+    pub(super) fn new(config: &KafkaConfig, condition: &Arc<Condition>) -> Self {
+        let queue = config.publish_batch_max * QUEUE_BATCHES;
+        let mut settings = settings(config);
+        settings
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "5")
+            .set("compression.type", "zstd")
+            .set("message.max.bytes", config.message_bytes_max.to_string())
+            .set("message.timeout.ms", "0")
+            .set("queue.buffering.max.messages", queue.to_string())
+            // As clients of Java divide keys, so that theirs meet ours.
+            .set("partitioner", "murmur2_random");
+        Self { settings, condition: condition.clone(), producer: Mutex::new(None) }
+    }
+
+    /// Puts a message behind those that were added before; waits while the queue is full. The future
+    /// ends when all replicas in sync have it.
+    pub(crate) async fn add(&self, record: &Record) -> Result<DeliveryFuture, Refusal> {
+        let producer = self.producer().map_err(|error| refusal(&error))?;
+        let mut next = FutureRecord::to(&record.topic)
+            .key(&record.key)
+            .payload(&record.payload)
+            .timestamp(record.time_ms)
+            .headers(record.headers.clone());
+        loop {
+            match producer.send_result(next) {
+                Ok(delivery) => return Ok(delivery),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    next = back;
+                    metrics::counter!("events_kafka_queue_full_total").increment(1);
+                    tokio::time::sleep(QUEUE_WAIT).await;
+                }
+                Err((error, _)) => return Err(refusal(&error)),
+            }
+        }
+    }
+
+    /// Waits until a message that was added is safe.
+    pub(crate) async fn landed(&self, delivery: DeliveryFuture) -> Result<(), Refusal> {
+        match delivery.await {
+            Ok(Ok(_)) => {
+                self.condition.is_there();
+                Ok(())
+            }
+            Ok(Err((error, _))) => Err(refusal(&error)),
+            Err(_) => Err(refusal(&KafkaError::Canceled)),
+        }
+    }
+
+    /// Forgets what was added and not acknowledged; the next message makes a producer anew.
+    pub(crate) async fn reset(&self) {
+        let Some(producer) = self.producer.lock().take() else { return };
+        // Its threads end in a moment, and dropping it waits for them.
+        let ended = tokio::task::spawn_blocking(move || drop(producer)).await;
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a producer did not end in order");
+        }
+    }
+
+    fn producer(&self) -> Result<FutureProducer<Watch>, KafkaError> {
+        let mut producer = self.producer.lock();
+        if let Some(made) = &*producer {
+            return Ok(made.clone());
+        }
+        let watch = Watch::new(&self.condition);
+        let made = FutureProducer::from_config_and_context(&self.settings, watch)?;
+        *producer = Some(made.clone());
+        Ok(made)
+    }
+}
+
+fn refusal(error: &KafkaError) -> Refusal {
+    match error.rdkafka_error_code() {
+        Some(
+            RDKafkaErrorCode::MessageSizeTooLarge
+            | RDKafkaErrorCode::InvalidMessageSize
+            | RDKafkaErrorCode::InvalidMessage
+            | RDKafkaErrorCode::InvalidRecord
+            | RDKafkaErrorCode::InvalidTimestamp,
+        ) => Refusal::Message(Failure::invalid(
+            "events.kafka.message",
+            format!("Kafka never takes this message: {error}; see events.kafka.message_bytes_max"),
+        )),
+        _ => Refusal::Kafka(Failure::unavailable(
+            "events.kafka.refused",
+            format!("Kafka did not take a message: {error}"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_is_waited_for() {
+        // Nobody listens there, so that nothing leaves the queue.
+        let config = KafkaConfig {
+            brokers: "127.0.0.1:1".to_owned(),
+            publish_batch_max: 1,
+            ..KafkaConfig::default()
+        };
+        let publisher = Publisher::new(&config, &Arc::new(Condition::new(&config)));
+        let record = Record::of(&Event::new("test.counted", "a", &1), "test".to_owned());
+        for _ in 0..QUEUE_BATCHES {
+            publisher.add(&record).await.expect("there is room");
+        }
+        let waited = tokio::time::timeout(20 * QUEUE_WAIT, publisher.add(&record)).await;
+        assert!(waited.is_err(), "there is no room, and that is no failure");
+        publisher.reset().await;
+        publisher.add(&record).await.expect("there is room again");
+    }
+
+    #[test]
+    fn only_what_a_message_is_to_blame_for_is_its_fault() {
+        let produced = |code| refusal(&KafkaError::MessageProduction(code));
+        let size = produced(RDKafkaErrorCode::MessageSizeTooLarge);
+        assert!(
+            matches!(size, Refusal::Message(failure) if failure.code() == "events.kafka.message")
+        );
+        let rights = produced(RDKafkaErrorCode::TopicAuthorizationFailed);
+        assert!(matches!(rights, Refusal::Kafka(failure) if failure.kind().is_transient()));
+    }
+}

@@ -1,0 +1,323 @@
+//! A sitting of a member: a consumer in the group, and the messages in hand.
+//!
+//! Messages go to the lanes by their key. A partition with too many in hand is paused, and resumed when
+//! half of them are done. A message that is not due yet pauses its partition until it is done.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use parking_lot::Mutex;
+use rdkafka::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, StreamConsumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use troupe_actors::{Scope, Shards};
+use troupe_kernel::{Event, Failure};
+
+use super::client::{Watch, settings};
+use super::cloud_event;
+use super::group::Group;
+use super::lane::{Deliver, LANE_CAPACITY, LaneMessage};
+use super::ledger::{Ledger, Partition, Ticket};
+use super::letter::Letter;
+use crate::consumer::Worker;
+
+/// How often a member says that it lives.
+const HEARTBEAT_MAX: Duration = Duration::from_secs(3);
+/// A delivery has this much time beside what the outage of its service may take.
+const LANE_MARGIN: Duration = Duration::from_secs(600);
+/// Looks whether a consumer is used no more, before it leaves its group.
+const LOOKS_MAX: u32 = 100;
+const LOOK: Duration = Duration::from_millis(10);
+
+type Work = Pin<Box<dyn Future<Output = (Ticket, Result<(), Failure>)> + Send>>;
+
+/// A consumer that is a member of its group until it is dropped, which waits for the brokers.
+#[derive(Clone)]
+pub(super) struct Seat {
+    consumer: Option<Arc<StreamConsumer<Ears>>>,
+}
+
+impl Seat {
+    /// Leaves the group, so that others take over at once.
+    pub(super) async fn leave(mut self) {
+        let Some(consumer) = self.consumer.take() else { return };
+        // The sitting was told to end and lets go of it in a moment.
+        for _ in 0..LOOKS_MAX {
+            if Arc::strong_count(&consumer) == 1 {
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        if let Err(error) = tokio::task::spawn_blocking(move || drop(consumer)).await {
+            tracing::debug!(%error, "a consumer did not end in order");
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let Some(consumer) = self.consumer.take() else { return };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn_blocking(move || drop(consumer)));
+        }
+    }
+}
+
+/// Hears what the group does and what the library says.
+pub(super) struct Ears {
+    watch: Watch,
+    consumer: String,
+    lag: Arc<AtomicU64>,
+    /// Partitions that went to other members and are in the ledger still.
+    revoked: Mutex<Vec<Partition>>,
+}
+
+impl ClientContext for Ears {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.watch.log(level, facility, text);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    fn stats(&self, statistics: Statistics) {
+        let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
+        let behind: u64 = partitions.filter_map(|each| u64::try_from(each.consumer_lag).ok()).sum();
+        self.lag.store(behind, Ordering::Relaxed);
+        metrics::gauge!("events_consumer_lag_positions", "consumer" => self.consumer.clone())
+            .set(behind as f64);
+        self.watch.stats(statistics);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.watch.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Ears {
+    fn pre_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Revoke(partitions) => {
+                self.revoked.lock().extend(partitions.elements().iter().map(|each| Partition {
+                    topic: each.topic().to_owned(),
+                    number: each.partition(),
+                }));
+            }
+            Rebalance::Assign(partitions) => {
+                tracing::debug!(
+                    consumer = self.consumer,
+                    partitions = partitions.count(),
+                    "partitions were assigned"
+                );
+            }
+            Rebalance::Error(error) => {
+                tracing::warn!(consumer = self.consumer, %error, "a rebalance failed");
+            }
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        if let Err(error) = result {
+            tracing::debug!(consumer = self.consumer, %error, "offsets were not committed; the next commit has them");
+        }
+    }
+}
+
+/// Takes part in the group until something fails, and answers what.
+pub(super) async fn sit(
+    group: &Arc<Group>,
+    lanes: &Shards<LaneMessage>,
+    seat: &Mutex<Option<Seat>>,
+) -> Failure {
+    let number = group.begin_sitting();
+    let taken = match join(group).await {
+        Ok(taken) => taken,
+        Err(failure) => return failure,
+    };
+    *seat.lock() = Some(taken.clone());
+    let Some(consumer) = taken.consumer.as_ref() else { unreachable!("it was just taken") };
+    let mut sitting = Sitting {
+        group,
+        lanes,
+        consumer,
+        number,
+        ledger: Ledger::default(),
+        work: FuturesUnordered::new(),
+    };
+    sitting.run().await
+}
+
+/// Makes a consumer that joins the group.
+async fn join(group: &Group) -> Result<Seat, Failure> {
+    let owners = group.owner_topics();
+    let mut topics: BTreeSet<String> = owners.iter().flatten().cloned().collect();
+    topics.extend([group.retry_topic(), group.dead_topic()]);
+    group.kafka.topics.ensure(&topics).await?;
+    let config = &group.kafka.config;
+    let heartbeat = HEARTBEAT_MAX.min(config.session_timeout / 10);
+    let mut client = settings(config);
+    client
+        .set("group.id", group.id())
+        .set("auto.offset.reset", "earliest")
+        .set("enable.auto.commit", "true")
+        .set("auto.commit.interval.ms", "1000")
+        // Only what is done is stored, and only what is stored is committed.
+        .set("enable.auto.offset.store", "false")
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("session.timeout.ms", config.session_timeout.as_millis().to_string())
+        .set("heartbeat.interval.ms", heartbeat.as_millis().to_string())
+        .set("queued.min.messages", "1000")
+        .set("queued.max.messages.kbytes", "16384");
+    let ears = Ears {
+        watch: Watch::new(&group.kafka.condition),
+        consumer: group.reader.name().to_owned(),
+        lag: group.kafka.lag_of(group.reader.name()),
+        revoked: Mutex::default(),
+    };
+    let failed = |error: KafkaError| {
+        Failure::unavailable("events.kafka.group", format!("the group cannot be joined: {error}"))
+    };
+    let consumer: StreamConsumer<Ears> =
+        StreamConsumer::from_config_and_context(&client, ears).map_err(failed)?;
+    let mut names: Vec<String> = owners.iter().flatten().cloned().collect();
+    if owners.contains(&None) {
+        // All topics of modules: one segment behind the prefix.
+        names = vec![format!("^{}\\.[^.]+$", config.topic_prefix.replace('.', "\\."))];
+    }
+    names.push(group.retry_topic());
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    consumer.subscribe(&names).map_err(failed)?;
+    Ok(Seat { consumer: Some(Arc::new(consumer)) })
+}
+
+struct Sitting<'a> {
+    group: &'a Arc<Group>,
+    lanes: &'a Shards<LaneMessage>,
+    consumer: &'a Arc<StreamConsumer<Ears>>,
+    number: u64,
+    ledger: Ledger,
+    work: FuturesUnordered<Work>,
+}
+
+impl Sitting<'_> {
+    async fn run(&mut self) -> Failure {
+        let consumer = self.consumer.clone();
+        loop {
+            let went_on = tokio::select! {
+                message = consumer.recv() => self.receive(message),
+                Some((ticket, result)) = self.work.next() => result.map(|()| self.done(&ticket)),
+            };
+            if let Err(failure) = went_on {
+                return failure;
+            }
+        }
+    }
+
+    fn receive(&mut self, message: Result<BorrowedMessage<'_>, KafkaError>) -> Result<(), Failure> {
+        match message {
+            Ok(message) => {
+                self.take(&message);
+                Ok(())
+            }
+            Err(KafkaError::MessageConsumptionFatal(code)) => Err(Failure::unavailable(
+                "events.kafka.group",
+                format!("the group was left: {code}"),
+            )),
+            Err(error) => {
+                tracing::warn!(consumer = self.group.reader.name(), %error, "a group could not read; it goes on by itself");
+                Ok(())
+            }
+        }
+    }
+
+    fn take(&mut self, message: &BorrowedMessage<'_>) {
+        self.forget_revoked();
+        let partition =
+            Partition { topic: message.topic().to_owned(), number: message.partition() };
+        let ticket = self.ledger.begin(partition.clone(), message.offset());
+        let decoded = cloud_event::decode(message);
+        let takes = |event: &Event| self.group.reader.subscription.takes(&event.kind);
+        if decoded.as_ref().is_ok_and(|event| !takes(event)) {
+            return self.done(&ticket);
+        }
+        let letter = Letter::of(message);
+        let wait = letter.wait(self.group.reader.db.clock().now());
+        self.work.push(match decoded {
+            Ok(event) => self.delivery(ticket, event, letter, wait),
+            Err(failure) => self.burial(ticket, letter, failure),
+        });
+        let in_hand_max =
+            self.group.reader.config.batch_max.min(LANE_CAPACITY / self.ledger.partitions());
+        if !wait.is_zero() || self.ledger.held(&partition) >= in_hand_max.max(1) {
+            self.pause(&partition, true);
+        }
+    }
+
+    /// Sends an event to the lane of its key, at once unless it is not due.
+    fn delivery(&self, ticket: Ticket, event: Event, letter: Letter, wait: Duration) -> Work {
+        let lane = self.lanes.by(event.subject.as_str()).clone();
+        let within = wait + self.group.reader.config.outage_max + LANE_MARGIN;
+        let scope = Scope::system("events.lane", within);
+        let deliver = Deliver { sitting: self.number, event, letter };
+        if !wait.is_zero() {
+            return Box::pin(async move {
+                tokio::time::sleep(wait).await;
+                (ticket, lane.ask(&scope, deliver).await)
+            });
+        }
+        // Sent before the next message is looked at: the order of a key is that of its lane.
+        let (port, answer) = lane.open::<()>(&scope);
+        lane.send(&scope, deliver.into(), port);
+        Box::pin(async move { (ticket, answer.await.result) })
+    }
+
+    fn burial(&self, ticket: Ticket, letter: Letter, failure: Failure) -> Work {
+        let group = self.group.clone();
+        Box::pin(async move {
+            let buried = group.bury(&letter, &failure).await;
+            (ticket, buried)
+        })
+    }
+
+    fn done(&mut self, ticket: &Ticket) {
+        self.forget_revoked();
+        let Partition { topic, number } = &ticket.partition;
+        if let Some(offset) = self.ledger.end(ticket)
+            && let Err(error) = self.consumer.store_offset(topic, *number, offset)
+        {
+            tracing::debug!(topic, partition = number, %error, "an offset was not stored; the message comes again elsewhere");
+        }
+        if self.ledger.held(&ticket.partition) <= self.group.reader.config.batch_max / 2 {
+            self.pause(&ticket.partition, false);
+        }
+    }
+
+    fn pause(&mut self, partition: &Partition, paused: bool) {
+        if !self.ledger.pause(partition, paused) {
+            return;
+        }
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&partition.topic, partition.number);
+        let changed = match paused {
+            true => self.consumer.pause(&list),
+            false => self.consumer.resume(&list),
+        };
+        if let Err(error) = changed {
+            tracing::debug!(topic = partition.topic, partition = partition.number, %error, paused,
+                "a partition went to another member");
+        }
+    }
+
+    fn forget_revoked(&mut self) {
+        for partition in std::mem::take(&mut *self.consumer.context().revoked.lock()) {
+            self.ledger.forget(&partition);
+        }
+    }
+}
