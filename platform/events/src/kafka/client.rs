@@ -93,3 +93,45 @@ impl ClientContext for Watch {
         self.condition.is_away(&error, reason);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::producer::BaseProducer;
+    use troupe_kernel::Secret;
+
+    use super::*;
+
+    #[test]
+    fn the_library_knows_every_way_to_connect_and_to_log_in() {
+        for (tls, expected) in [(false, "sasl_plaintext"), (true, "sasl_ssl")] {
+            for sasl in [Sasl::Plain, Sasl::ScramSha256, Sasl::ScramSha512] {
+                let config = KafkaConfig {
+                    brokers: "127.0.0.1:1".to_owned(),
+                    tls,
+                    sasl,
+                    username: "me".to_owned(),
+                    password: Secret::new("hunter2"),
+                    ..KafkaConfig::default()
+                };
+                let settings = settings(&config);
+                assert_eq!(settings.get("security.protocol"), Some(expected));
+                let made = settings.create::<BaseProducer>();
+                assert!(made.is_ok(), "{sasl:?} with TLS {tls}: {:?}", made.err());
+            }
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_none_is_refused_without_showing_the_key() {
+        let config = KafkaConfig {
+            brokers: "127.0.0.1:1".to_owned(),
+            tls: true,
+            tls_certificate: "no certificate".to_owned(),
+            tls_key: Secret::new("hunter2"),
+            ..KafkaConfig::default()
+        };
+        let error = settings(&config).create::<BaseProducer>().err().expect("it is no PEM");
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -30,6 +30,7 @@ struct Progress {
     stint: u64,
     /// Offsets in hand, and later ones that are done.
     offsets: BTreeMap<i64, bool>,
+    in_hand: usize,
     is_paused: bool,
 }
 
@@ -38,9 +39,10 @@ impl Ledger {
     pub(super) fn begin(&mut self, partition: Partition, offset: i64) -> Ticket {
         let progress = self.partitions.entry(partition.clone()).or_insert_with(|| {
             self.stints += 1;
-            Progress { stint: self.stints, offsets: BTreeMap::new(), is_paused: false }
+            Progress { stint: self.stints, offsets: BTreeMap::new(), in_hand: 0, is_paused: false }
         });
         progress.offsets.insert(offset, false);
+        progress.in_hand += 1;
         Ticket { partition, offset, stint: progress.stint }
     }
 
@@ -50,7 +52,10 @@ impl Ledger {
         if progress.stint != ticket.stint {
             return None;
         }
-        *progress.offsets.get_mut(&ticket.offset)? = true;
+        let is_done = progress.offsets.get_mut(&ticket.offset)?;
+        if !std::mem::replace(is_done, true) {
+            progress.in_hand -= 1;
+        }
         let mut reached = None;
         while let Some(first) = progress.offsets.first_entry().filter(|entry| *entry.get()) {
             reached = Some(first.remove_entry().0);
@@ -58,8 +63,13 @@ impl Ledger {
         reached
     }
 
-    /// How many messages of a partition hold its offset back, those in hand included.
-    pub(super) fn held(&self, partition: &Partition) -> usize {
+    /// How many messages of a partition are in hand.
+    pub(super) fn in_hand(&self, partition: &Partition) -> usize {
+        self.partitions.get(partition).map_or(0, |progress| progress.in_hand)
+    }
+
+    /// How many of them there are and of those that are done behind the first.
+    pub(super) fn noted(&self, partition: &Partition) -> usize {
         self.partitions.get(partition).map_or(0, |progress| progress.offsets.len())
     }
 
@@ -94,11 +104,11 @@ mod tests {
         let tickets: Vec<Ticket> =
             [3, 4, 7, 8].into_iter().map(|offset| ledger.begin(partition(), offset)).collect();
         assert_eq!(ledger.end(&tickets[1]), None, "3 is in hand");
-        assert_eq!(ledger.held(&partition()), 4);
+        assert_eq!((ledger.in_hand(&partition()), ledger.noted(&partition())), (3, 4));
         assert_eq!(ledger.end(&tickets[0]), Some(4));
         assert_eq!(ledger.end(&tickets[3]), None, "7 is in hand");
         assert_eq!(ledger.end(&tickets[2]), Some(8));
-        assert_eq!(ledger.held(&partition()), 0);
+        assert_eq!((ledger.in_hand(&partition()), ledger.noted(&partition())), (0, 0));
         assert_eq!(ledger.end(&tickets[2]), None, "it was done before");
     }
 

@@ -32,6 +32,8 @@ use crate::consumer::Worker;
 
 /// How often a member says that it lives.
 const HEARTBEAT_MAX: Duration = Duration::from_secs(3);
+/// Offsets of a partition that are noted while an earlier message is in hand.
+const NOTED_MAX: usize = 10_000;
 /// A delivery has this much time beside what the outage of its service may take.
 const LANE_MARGIN: Duration = Duration::from_secs(600);
 /// Looks whether a consumer is used no more, before it leaves its group.
@@ -174,6 +176,9 @@ async fn join(group: &Group) -> Result<Seat, Failure> {
         .set("session.timeout.ms", config.session_timeout.as_millis().to_string())
         .set("heartbeat.interval.ms", heartbeat.as_millis().to_string())
         .set("queued.min.messages", "1000")
+        // Short: a partition that is resumed waits for a fetch that waits for others.
+        .set("fetch.wait.max.ms", "100")
+        .set("fetch.queue.backoff.ms", "50")
         .set("queued.max.messages.kbytes", "16384");
     let ears = Ears {
         watch: Watch::new(&group.kafka.condition),
@@ -245,7 +250,8 @@ impl Sitting<'_> {
         let decoded = cloud_event::decode(message);
         let takes = |event: &Event| self.group.reader.subscription.takes(&event.kind);
         if decoded.as_ref().is_ok_and(|event| !takes(event)) {
-            return self.done(&ticket);
+            self.done(&ticket);
+            return self.hold_back(&partition, Duration::ZERO);
         }
         let letter = Letter::of(message);
         let wait = letter.wait(self.group.reader.db.clock().now());
@@ -253,10 +259,18 @@ impl Sitting<'_> {
             Ok(event) => self.delivery(ticket, event, letter, wait),
             Err(failure) => self.burial(ticket, letter, failure),
         });
+        self.hold_back(&partition, wait);
+    }
+
+    /// Pauses a partition of which enough is in hand, or whose next message must wait.
+    fn hold_back(&mut self, partition: &Partition, wait: Duration) {
         let in_hand_max =
-            self.group.reader.config.batch_max.min(LANE_CAPACITY / self.ledger.partitions());
-        if !wait.is_zero() || self.ledger.held(&partition) >= in_hand_max.max(1) {
-            self.pause(&partition, true);
+            self.group.reader.config.batch_max.min(LANE_CAPACITY / self.ledger.partitions().max(1));
+        if !wait.is_zero()
+            || self.ledger.in_hand(partition) >= in_hand_max.max(1)
+            || self.ledger.noted(partition) >= NOTED_MAX
+        {
+            self.pause(partition, true);
         }
     }
 
@@ -294,7 +308,9 @@ impl Sitting<'_> {
         {
             tracing::debug!(topic, partition = number, %error, "an offset was not stored; the message comes again elsewhere");
         }
-        if self.ledger.held(&ticket.partition) <= self.group.reader.config.batch_max / 2 {
+        if self.ledger.in_hand(&ticket.partition) <= self.group.reader.config.batch_max / 2
+            && self.ledger.noted(&ticket.partition) <= NOTED_MAX / 2
+        {
             self.pause(&ticket.partition, false);
         }
     }

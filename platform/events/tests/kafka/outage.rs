@@ -73,7 +73,8 @@ async fn with_kafka_away_under_load_nothing_is_lost_order_is_kept_and_the_backlo
         let kafka = KafkaConfig { topic_prefix: format!("outage-{dialect:?}"), ..kafka.clone() };
         let Some(place) = place(dialect, kafka.clone()).await else { continue };
         let events = EventsConfig { kafka: kafka.clone(), batch_max: 100, ..config() };
-        let node = Node::start(place.open().await, &Shared::default(), events).await;
+        let notes = Shared::default();
+        let node = Node::start(place.open().await, &notes, events.clone()).await;
         count(&node.db, "s0", 0).await;
         until("the first is applied", async || applied(&node.db, "s0").await == [0]).await;
 
@@ -82,6 +83,9 @@ async fn with_kafka_away_under_load_nothing_is_lost_order_is_kept_and_the_backlo
         write_all(&node.db).await;
         let away = began.elapsed();
         assert!(!is_drained(&node.db).await, "nobody was there to take it");
+        // The node goes down as well, with what it had under way.
+        node.stop().await;
+        let node = Node::start(place.open().await, &notes, events).await;
 
         broker.run().await;
         let back = Instant::now();
