@@ -10,15 +10,17 @@ use anyhow::{Result, bail};
 
 use crate::layers;
 use crate::process::{self, cargo, variable};
-use crate::services::{Cache, Purpose, Started};
+use crate::services::{self, Cache, Purpose, Started};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 
 /// The variable by which tests find PostgreSQL.
 const POSTGRES: &str = "TROUPE_TEST_POSTGRES";
 
-/// The variable by which tests find Kafka, and the package whose tests run again with it.
+/// The variables by which tests find Kafka and the programs of a broker that they may kill, and the
+/// package whose tests run again with them.
 const KAFKA: &str = "TROUPE_TEST_KAFKA_BROKERS";
+const KAFKA_LIBRARIES: &str = "TROUPE_TEST_KAFKA_LIBS";
 const ON_KAFKA: [&str; 4] = ["--package", "troupe-events", "--features", "kafka"];
 
 /// The service that `.ci/run` installs on every machine.
@@ -100,6 +102,9 @@ fn run_suites(
     if is_given(KAFKA, variables) {
         let mut kafka = cargo();
         kafka.args(["test", "--no-fail-fast"]).args(ON_KAFKA);
+        if let Ok(libraries) = services::kafka::libraries(&Cache::new(false)?) {
+            kafka.env(KAFKA_LIBRARIES, libraries);
+        }
         println!("\nAgain with the feature kafka.");
         tally.add(cargo_test("cargo test on Kafka", with(kafka, variables))?);
     }

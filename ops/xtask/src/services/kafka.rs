@@ -2,7 +2,7 @@
 //! power failure, and topics are made by those who need them.
 
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -36,6 +36,11 @@ appender.out.layout.pattern=%d{ISO8601} %p %c{1} %m%n
 rootLogger.level=warn
 rootLogger.appenderRef.out.ref=out
 ";
+
+/// The folder of the libraries, for a test that runs a broker of its own.
+pub(crate) fn libraries(cache: &Cache) -> Result<PathBuf> {
+    KAFKA.libraries(cache)
+}
 
 /// One cluster.
 pub(super) struct Kafka {

@@ -11,7 +11,7 @@ mod command;
 mod compose;
 mod etcd;
 mod install;
-mod kafka;
+pub(crate) mod kafka;
 mod mail;
 mod oidc;
 mod place;

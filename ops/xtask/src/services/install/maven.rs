@@ -31,7 +31,8 @@ impl Maven {
         Ok(command)
     }
 
-    fn libraries(&self, cache: &Cache) -> Result<PathBuf> {
+    /// The folder of its libraries.
+    pub(in crate::services) fn libraries(&self, cache: &Cache) -> Result<PathBuf> {
         cache.installed(self.name, |folder| {
             let maven = on_path("mvn", "`apt-get install maven`")?;
             let project = folder.join("pom.xml");
