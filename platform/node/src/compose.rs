@@ -223,8 +223,9 @@ fn provide_stores(around: &mut Surroundings, data: &Path) -> Result<Blobs, Stop>
     };
     let cache = MemoryCache::new(&cache, clock.clone());
     around.container.provide::<dyn Cache>(Arc::new(cache));
-    let blobs = Blobs::unopened(&blobs, data, clock)
-        .map_err(|error| Stop::new(Exit::Data, error.to_string()))?;
+    let blobs = Blobs::unopened(&blobs, data, clock).map_err(|error| {
+        Stop::new(Exit::Configuration, format!("{:#}", anyhow::Error::from(error)))
+    })?;
     around.container.provide::<dyn BlobStore>(blobs.port());
     Ok(blobs)
 }
