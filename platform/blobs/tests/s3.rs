@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use rustls::crypto::ring;
 use tokio::time::Instant;
 use troupe_blobs::{BlobsConfig, S3Blobs};
 use troupe_kernel::blob::{BlobContent, BlobLink, LinkUse};
@@ -23,7 +25,7 @@ use crate::contract::{Pieces, SIZE_MAX, collect, long, new_blob, text};
 use crate::local::Scratch;
 use crate::proxy::{Proxy, Way};
 
-/// `http://KEY:SECRET@HOST:PORT/BUCKET` of a server that a test may write to.
+/// `http://KEY:SECRET@HOST:PORT/BUCKET`, or `https`, of a server that a test may write to.
 const VARIABLE: &str = "TROUPE_TEST_S3_URL";
 
 /// A place of its own in the bucket under test.
@@ -44,12 +46,13 @@ impl Bucket {
             return None;
         };
         let form = "TROUPE_TEST_S3_URL is http://KEY:SECRET@HOST:PORT/BUCKET";
-        let (keys, place) = url.strip_prefix("http://").expect(form).split_once('@').expect(form);
+        let (scheme, rest) = url.split_once("://").expect(form);
+        let (keys, place) = rest.split_once('@').expect(form);
         let (access_key, secret_key) = keys.split_once(':').expect(form);
         let (host, bucket) = place.split_once('/').expect(form);
         let config = BlobsConfig {
             url: format!("s3://{bucket}/test/{}", Uuid::now_v7()),
-            endpoint: format!("http://{host}"),
+            endpoint: format!("{scheme}://{host}"),
             access_key: Secret::new(access_key),
             secret_key: Secret::new(secret_key),
             size_max: SIZE_MAX,
@@ -67,7 +70,8 @@ impl Bucket {
     /// The bucket behind a proxy, with little patience.
     async fn proxied(mut self) -> (Self, Proxy, S3Blobs) {
         let proxy = Proxy::before(self.host.clone()).await;
-        self.config.endpoint = format!("http://{}", proxy.address);
+        let (scheme, _) = self.config.endpoint.split_once("://").unwrap();
+        self.config.endpoint = format!("{scheme}://localhost:{}", proxy.address.port());
         self.config.timeout = Duration::from_secs(2);
         self.config.retries_max = 2;
         let blobs = self.open(Arc::new(ManualClock::default()));
@@ -234,7 +238,13 @@ async fn follow(
     content: Bytes,
     headers: &[(String, String)],
 ) -> (u16, String, Bytes) {
-    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let connector = HttpsConnectorBuilder::new()
+        .with_provider_and_native_roots(ring::default_provider())
+        .unwrap()
+        .https_or_http()
+        .enable_http1()
+        .build();
+    let client = Client::builder(TokioExecutor::new()).build::<_, Full<Bytes>>(connector);
     let mut request = http::Request::builder().method(link.method.as_str()).uri(&link.url);
     for (name, value) in headers {
         request = request.header(name, value);

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use troupe_kernel::config::units;
 use troupe_kernel::{ConfigFault, ConfigSection};
 
+/// Parts of one upload; their numbers have five digits.
+const PARTS_MAX: u64 = 10_000;
+
 /// Settings of files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -13,9 +16,9 @@ pub struct FilesConfig {
     /// The largest file; the blob store's own limit holds besides.
     #[serde(with = "units::size")]
     pub size_max: u64,
-    /// The largest part of an upload that goes through the node.
+    /// The length of each part but the last of an upload that goes through the node.
     #[serde(with = "units::size")]
-    pub part_size_max: u64,
+    pub part_size: u64,
     /// All files and announced uploads of a tenant together.
     #[serde(with = "units::size")]
     pub tenant_size_max: u64,
@@ -35,7 +38,7 @@ impl Default for FilesConfig {
     fn default() -> Self {
         Self {
             size_max: 32 << 20,
-            part_size_max: 8 << 20,
+            part_size: 8 << 20,
             tenant_size_max: 10 << 30,
             open_max: 100,
             upload_time: Duration::from_secs(24 * 3600),
@@ -52,12 +55,15 @@ impl ConfigSection for FilesConfig {
         let mut faults = Vec::new();
         for (key, size, most, shown) in [
             ("size_max", self.size_max, 5 << 30, "5GiB"),
-            ("part_size_max", self.part_size_max, 64 << 20, "64MiB"),
+            ("part_size", self.part_size, 64 << 20, "64MiB"),
             ("tenant_size_max", self.tenant_size_max, 1 << 50, "1048576GiB"),
         ] {
             if !(1..=most).contains(&size) {
                 faults.push(ConfigFault::new(key, format!("is between 1B and {shown}")));
             }
+        }
+        if self.size_max.div_ceil(self.part_size.max(1)) > PARTS_MAX {
+            faults.push(ConfigFault::new("part_size", "makes more than 10000 parts of size_max"));
         }
         if !(1..=10_000).contains(&self.open_max) {
             faults.push(ConfigFault::new("open_max", "is between 1 and 10000"));

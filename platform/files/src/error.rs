@@ -33,12 +33,17 @@ pub enum FileError {
     /// Too many uploads are open.
     #[error("{0} uploads are open; complete or abort some first")]
     Open(u32),
-    /// The number of the part is not one.
-    #[error("parts are numbered from 1 to 10000")]
+    /// The content has no such part.
+    #[error("the announced content has no such part; the first is 1")]
     PartNumber,
-    /// A part without content.
-    #[error("a part is not empty")]
-    PartEmpty,
+    /// The part has another length than it must.
+    #[error("this part has {expected} bytes, not {found}")]
+    PartSize {
+        /// What it must have.
+        expected: u64,
+        /// What came.
+        found: u64,
+    },
     /// Not all of the content is there.
     #[error(
         "{found} of {announced} bytes are here without a gap; send the rest and complete again"
@@ -69,7 +74,7 @@ impl From<FileError> for Failure {
             E::Quota(_) => (K::Conflict, "files.quota"),
             E::Open(_) => (K::Conflict, "files.uploads.open"),
             E::PartNumber => (K::Invalid, "files.part.number"),
-            E::PartEmpty => (K::Invalid, "files.part.empty"),
+            E::PartSize { .. } => (K::Invalid, "files.part.size"),
             E::Incomplete { .. } => (K::Conflict, "files.upload.incomplete"),
             E::Differs => (K::Conflict, "files.upload.differs"),
         };

@@ -84,8 +84,8 @@ pub struct Upload {
     pub size_bytes: i64,
     /// Its announced digest.
     pub digest: String,
-    /// The largest part, in bytes.
-    pub part_size_max: u64,
+    /// The length of each part but the last, in bytes.
+    pub part_size_bytes: i64,
     /// The parts that have come; an upload that broke off goes on with the next.
     pub parts: Vec<Part>,
     /// Stores all of the content in one request, instead of parts.
@@ -119,6 +119,8 @@ pub struct GetUpload {
 }
 
 /// Keeps a part; one of the same number is replaced.
+///
+/// Fails with `files.upload.not_found`, `files.part.number`, `files.part.size`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PutPart {
     /// Which upload.

@@ -29,6 +29,7 @@ mod schema {
             content_type -> Text,
             size_bytes -> BigInt,
             digest -> Text,
+            part_size_bytes -> BigInt,
             state -> Text,
             created_at -> Instant,
             expires_at -> Instant,
@@ -57,6 +58,8 @@ pub struct FileRow {
     pub size_bytes: i64,
     /// SHA-256 of its content.
     pub digest: String,
+    /// The length of each part of its upload but the last.
+    pub part_size_bytes: i64,
     /// [`OPEN`] or [`STORED`].
     pub state: String,
     /// When its upload began.
@@ -65,6 +68,17 @@ pub struct FileRow {
     pub expires_at: DbTimestamp,
     /// When its content was whole.
     pub stored_at: Option<DbTimestamp>,
+}
+
+impl FileRow {
+    /// The length that this part must have, so that all parts together are the content and no more;
+    /// none when the content has no such part. Empty content has none at all.
+    #[must_use]
+    pub fn part_bytes(&self, number: u32) -> Option<u64> {
+        let before = i64::from(number.checked_sub(1)?).checked_mul(self.part_size_bytes)?;
+        let left = self.size_bytes.checked_sub(before).filter(|left| *left > 0)?;
+        u64::try_from(left.min(self.part_size_bytes)).ok()
+    }
 }
 
 impl TryFrom<FileRow> for File {

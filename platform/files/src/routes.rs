@@ -18,7 +18,7 @@ const COMPLETE_WITHIN: Duration = Duration::from_secs(120);
 
 /// All routes of files.
 pub(crate) fn routes(files: &ServiceRef<FileMessage>, config: &FilesConfig) -> Vec<Route> {
-    let part_bytes_max = usize::try_from(config.part_size_max).unwrap_or(usize::MAX);
+    let part_bytes_max = usize::try_from(config.part_size).unwrap_or(usize::MAX);
     let mut routes = uploads(files, part_bytes_max);
     routes.extend(kept(files));
     routes
@@ -57,7 +57,10 @@ fn uploads(files: &ServiceRef<FileMessage>, part_bytes_max: usize) -> Vec<Route>
         Route::put("/v1/files/uploads/{id}/parts/{number}")
             .permission(FILE_CREATE)
             .summary("Send a part of an upload")
-            .description("Parts are numbered from 1, may come in any order and may be sent again.")
+            .description(
+                "Parts are numbered from 1, have `part_size_bytes` but for the last, may come in any order \
+                 and may be sent again.",
+            )
             .tag(TAG)
             .body_media("application/octet-stream")
             .body_limit(part_bytes_max)

@@ -7,6 +7,9 @@ use troupe_kernel::{BlobStore, Bytes, Method};
 
 use crate::house::{House, digest, in_both, in_both_with, json_of, refused, text};
 
+/// Parts of five bytes.
+const SMALL: &str = "size_max = \"40B\"\npart_size = \"5B\"";
+
 /// Where the content of an upload lies.
 fn key(house: &House, upload: &str) -> String {
     let id = upload.rsplit('/').next().expect("an id");
@@ -15,13 +18,13 @@ fn key(house: &House, upload: &str) -> String {
 
 #[tokio::test]
 async fn an_upload_in_parts_is_resumed_and_becomes_a_file() {
-    in_both(async |house| {
+    in_both_with(SMALL, async |house| {
         let (who, content) = (house.author, b"one two three");
         let upload = house.begin(who, content).await;
-        house.part(who, &upload, 2, b"two ").await;
+        house.part(who, &upload, 2, b"wo th").await;
         house.part(who, &upload, 1, b"wrong").await;
-        let replaced = json_of(&house.part(who, &upload, 1, b"one ").await);
-        assert_eq!(replaced, json!({ "number": 1, "size_bytes": 4, "digest": digest(b"one ") }));
+        let replaced = json_of(&house.part(who, &upload, 1, b"one t").await);
+        assert_eq!(replaced, json!({ "number": 1, "size_bytes": 5, "digest": digest(b"one t") }));
 
         // The connection broke off: what has come is asked for, the rest is sent.
         let shown = json_of(&house.get(who, &upload).await);
@@ -29,7 +32,7 @@ async fn an_upload_in_parts_is_resumed_and_becomes_a_file() {
         assert_eq!(come.iter().map(|part| &part["number"]).collect::<Vec<_>>(), [1, 2]);
         let early = house.post(who, &format!("{upload}/complete")).await;
         assert_eq!(refused(&early), (409, "files.upload.incomplete".to_owned()));
-        house.part(who, &upload, 3, b"three").await;
+        house.part(who, &upload, 3, b"ree").await;
 
         let file = house.post(who, &format!("{upload}/complete")).await;
         assert_eq!(file.status, 201, "{file:?}");
@@ -92,15 +95,34 @@ async fn content_that_is_not_what_was_announced_becomes_no_file() {
         assert_eq!(refused(&refusal), (422, "blobs.digest.differs".to_owned()));
         let page = house.get(who, "/v1/files").await;
         assert_eq!(json_of(&page)["items"], json!([]));
-        assert_eq!(
-            refused(&house.part(who, &upload, 1, b"too long").await),
-            (409, "files.upload.differs".to_owned())
-        );
-        assert_eq!(refused(&house.part(who, &upload, 0, b"x").await).1, "files.part.number");
-        assert_eq!(refused(&house.part(who, &upload, 10_001, b"x").await).1, "files.part.number");
-        assert_eq!(refused(&house.part(who, &upload, 1, b"").await).1, "files.part.empty");
         house.part(who, &upload, 1, b"hello").await;
         assert_eq!(house.post(who, &format!("{upload}/complete")).await.status, 201);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn all_parts_together_are_no_more_than_was_announced() {
+    in_both_with(SMALL, async |house| {
+        let who = house.author;
+        let upload = house.begin(who, b"hello world!").await;
+        for (number, content, code) in [
+            (0, &b"hello"[..], "files.part.number"),
+            (4, b"hello", "files.part.number"),
+            (u32::MAX, b"hello", "files.part.number"),
+            (1, b"", "files.part.size"),
+            (1, b"hell", "files.part.size"),
+            (2, b"hello!", "files.part.size"),
+            (3, b"abc", "files.part.size"),
+        ] {
+            let refusal = house.part(who, &upload, number, content).await;
+            assert_eq!(refused(&refusal), (422, code.to_owned()), "{number}");
+        }
+        let empty = house.begin(who, b"").await;
+        assert_eq!(refused(&house.part(who, &empty, 1, b"").await).1, "files.part.number");
+        assert_eq!(house.keys().await, [""; 0]);
+        let file = house.post(who, &format!("{empty}/complete")).await;
+        assert_eq!(file.status, 201, "{file:?}");
     })
     .await;
 }
@@ -156,13 +178,13 @@ async fn an_upload_that_is_given_up_or_forgotten_leaves_nothing() {
     in_both(async |house| {
         let who = house.author;
         let given_up = house.begin(who, b"hello").await;
-        house.part(who, &given_up, 1, b"he").await;
+        house.part(who, &given_up, 1, b"hello").await;
         assert_eq!(house.delete(who, &given_up).await.status, 204);
         house.run_jobs("files.erase").await;
         assert_eq!(house.keys().await, [""; 0]);
 
         let forgotten = house.begin(who, b"hello").await;
-        house.part(who, &forgotten, 1, b"he").await;
+        house.part(who, &forgotten, 1, b"hello").await;
         let kept = house.file(who, b"kept").await;
         house.run_jobs("files.erase").await;
         house.clock.advance(Duration::from_secs(24 * 3600));

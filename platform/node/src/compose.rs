@@ -259,8 +259,9 @@ fn provide_stores(around: &mut Surroundings, data: &Path) -> Result<Stores, Stop
         }
     };
     let (redis, redis_child) = provide_cache(around, cache);
-    let blobs = Blobs::unopened(&blobs, data, clock)
-        .map_err(|error| Stop::new(Exit::Data, error.to_string()))?;
+    let blobs = Blobs::unopened(&blobs, data, clock).map_err(|error| {
+        Stop::new(Exit::Configuration, format!("{:#}", anyhow::Error::from(error)))
+    })?;
     around.container.provide::<dyn BlobStore>(blobs.port());
     Ok(Stores { blobs, redis, redis_child })
 }

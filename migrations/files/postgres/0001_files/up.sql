@@ -8,6 +8,7 @@ CREATE TABLE files (
     content_type text NOT NULL,
     size_bytes bigint NOT NULL CHECK (size_bytes >= 0),
     digest text NOT NULL,
+    part_size_bytes bigint NOT NULL CHECK (part_size_bytes > 0),
     state text NOT NULL CHECK (state IN ('open', 'stored')),
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,

@@ -8,6 +8,7 @@ CREATE TABLE files (
     content_type TEXT NOT NULL,
     size_bytes INTEGER NOT NULL CHECK (size_bytes >= 0),
     digest TEXT NOT NULL,
+    part_size_bytes INTEGER NOT NULL CHECK (part_size_bytes > 0),
     state TEXT NOT NULL CHECK (state IN ('open', 'stored')),
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,

@@ -15,6 +15,7 @@ use object_store::client::{
     HttpResponse, HttpResponseBody, HttpService,
 };
 use rustls::crypto::ring;
+use troupe_kernel::ports::BoxFuture;
 
 /// Connections that are kept for the next request.
 const IDLE_MAX: usize = 32;
@@ -70,13 +71,13 @@ struct Service {
 struct Late(Duration);
 
 impl HttpService for Service {
-    fn call<'a, 'b>(
-        &'a self,
+    fn call<'service, 'answer>(
+        &'service self,
         request: HttpRequest,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'b>>
+    ) -> BoxFuture<'answer, Result<HttpResponse, HttpError>>
     where
-        'a: 'b,
-        Self: 'b,
+        'service: 'answer,
+        Self: 'answer,
     {
         Box::pin(async move {
             let answer = tokio::time::timeout(self.answer_within, self.client.request(request));

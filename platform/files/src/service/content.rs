@@ -24,8 +24,6 @@ const FILES: &str = "files/";
 const SWEEP_AGE: Duration = Duration::from_secs(3600);
 /// The sweep ends when less than this is left of its time.
 const SWEEP_RESERVE: Duration = Duration::from_secs(5);
-/// Parts of one upload.
-pub(super) const PARTS_MAX: u32 = 10_000;
 
 /// The content of a file.
 pub(super) fn key(tenant: TenantId, id: FileId) -> String {

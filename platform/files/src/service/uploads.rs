@@ -48,6 +48,7 @@ pub(super) async fn begin(
         content_type: command.content_type.clone(),
         size_bytes,
         digest: command.digest.clone(),
+        part_size_bytes: i64::try_from(config.part_size).unwrap_or(i64::MAX),
         state: OPEN.to_owned(),
         created_at: now.into(),
         expires_at: now.plus(config.upload_time).into(),
@@ -86,15 +87,10 @@ pub(super) async fn put_part(
     command: &PutPart,
 ) -> Result<Part, Failure> {
     let (tenant, row) = open_upload(shared, scope, command.id).await?;
-    if !(1..=content::PARTS_MAX).contains(&command.number) {
-        return Err(FileError::PartNumber.into());
-    }
-    if command.content.is_empty() {
-        return Err(FileError::PartEmpty.into());
-    }
-    let announced = u64::try_from(row.size_bytes).unwrap_or(0);
-    if command.content.len() as u64 > announced {
-        return Err(FileError::Differs.into());
+    let expected = row.part_bytes(command.number).ok_or(FileError::PartNumber)?;
+    let found = command.content.len() as u64;
+    if found != expected {
+        return Err(FileError::PartSize { expected, found }.into());
     }
     let key = content::part_key(tenant, command.id, command.number);
     let stored = shared.blobs.put(&key, PART_TYPE, command.content.clone()).await?;
@@ -270,7 +266,7 @@ async fn shown(
         content_type: row.content_type.clone(),
         size_bytes: row.size_bytes,
         digest: row.digest.clone(),
-        part_size_max: shared.config.part_size_max,
+        part_size_bytes: row.part_size_bytes,
         parts: parts.into_iter().filter_map(content::part).collect(),
         link,
         expires_at: row.expires_at.into(),
