@@ -43,6 +43,8 @@ pub struct AuthConfig {
     pub lockout: LockoutConfig,
     /// Lifetimes of one-time links.
     pub links: LinkConfig,
+    /// The second step of logins.
+    pub second_factor: SecondFactorConfig,
     /// API keys one organisation may have.
     pub api_keys_max: u32,
 }
@@ -157,6 +159,20 @@ pub struct LinkConfig {
     pub password_resets_per_hour: u32,
 }
 
+/// The second step of logins.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SecondFactorConfig {
+    /// Name of this platform in authenticator apps.
+    pub issuer: String,
+    /// How long a login waits for its second step.
+    #[serde(with = "units::duration")]
+    pub challenge: Duration,
+    /// How long a new authenticator app waits for the code that confirms it.
+    #[serde(with = "units::duration")]
+    pub enrolment: Duration,
+}
+
 impl Default for AuthConfig {
     fn default() -> Self {
         Self {
@@ -171,6 +187,7 @@ impl Default for AuthConfig {
             password_pool: PoolConfig::default(),
             lockout: LockoutConfig::default(),
             links: LinkConfig::default(),
+            second_factor: SecondFactorConfig::default(),
             api_keys_max: 100,
         }
     }
@@ -219,6 +236,12 @@ impl Default for LinkConfig {
     }
 }
 
+impl Default for SecondFactorConfig {
+    fn default() -> Self {
+        Self { issuer: "Troupe".to_owned(), challenge: 5 * MINUTE, enrolment: 15 * MINUTE }
+    }
+}
+
 impl ConfigSection for AuthConfig {
     const NAME: &'static str = "auth";
 
@@ -248,6 +271,10 @@ impl ConfigSection for AuthConfig {
         }
         if !(1..=65_536).contains(&self.password_pool.queue) {
             fault("password_pool.queue", "must be from 1 to 65536");
+        }
+        let issuer = &self.second_factor.issuer;
+        if issuer.trim().is_empty() || issuer.contains(':') {
+            fault("second_factor.issuer", "must be a name without a colon");
         }
         if !(1..=1_000).contains(&self.tokens.sessions_max) {
             fault("tokens.sessions_max", "must be from 1 to 1000");
@@ -291,6 +318,8 @@ impl AuthConfig {
             ("lockout.window", self.lockout.window, MINUTE, 30 * DAY),
             ("links.setup", self.links.setup, MINUTE, 30 * DAY),
             ("links.password_reset", self.links.password_reset, MINUTE, 7 * DAY),
+            ("second_factor.challenge", self.second_factor.challenge, MINUTE, HOUR),
+            ("second_factor.enrolment", self.second_factor.enrolment, MINUTE, DAY),
         ];
         let mut faults: Vec<_> = ranges
             .into_iter()
@@ -350,17 +379,21 @@ mod tests {
             config.signing_keys.publish_ahead = 40 * DAY;
             config.password_hash.iterations = 0;
             config.password_pool.workers = 0;
+            config.second_factor.challenge = Duration::from_secs(1);
+            config.second_factor.issuer = "a:b".to_owned();
         });
         assert_eq!(
             found,
             [
                 "tokens.access",
+                "second_factor.challenge",
                 "signing_keys.publish_ahead",
                 "tokens.idle",
                 "public_url",
                 "key_encryption_key",
                 "password_hash",
-                "password_pool.workers"
+                "password_pool.workers",
+                "second_factor.issuer"
             ]
         );
     }

@@ -68,6 +68,59 @@ pub fn password_wrong() -> Failure {
         .field("/current_password", "is not the current password")
 }
 
+/// The code is wrong, or was used before; there is no session yet.
+#[must_use]
+pub fn code_refused() -> Failure {
+    Failure::unauthenticated(
+        "auth.code.refused",
+        "the code is wrong or was used before; wait for the next one of your app",
+    )
+    .field("/code", "is not a code that can be used now")
+}
+
+/// The code is wrong, or was used before.
+#[must_use]
+pub fn code_wrong() -> Failure {
+    Failure::forbidden(
+        "auth.code.wrong",
+        "the code is wrong or was used before; wait for the next one of your app",
+    )
+    .field("/code", "is not a code that can be used now")
+}
+
+/// A challenge that leads nowhere.
+#[must_use]
+pub fn challenge_refused() -> Failure {
+    Failure::unauthenticated(
+        "auth.challenge.refused",
+        "this login waited too long or was finished; begin again",
+    )
+}
+
+/// There is an authenticator app already.
+#[must_use]
+pub fn totp_enrolled() -> Failure {
+    Failure::conflict(
+        "auth.totp.enrolled",
+        "this account has an authenticator app; switch it off before you set up another",
+    )
+}
+
+/// There is no secret to confirm.
+#[must_use]
+pub fn totp_not_begun() -> Failure {
+    Failure::conflict(
+        "auth.totp.not_begun",
+        "there is no authenticator app to confirm, or it waited too long; set it up again",
+    )
+}
+
+/// There is no authenticator app.
+#[must_use]
+pub fn totp_not_enrolled() -> Failure {
+    Failure::conflict("auth.totp.not_enrolled", "this account has no authenticator app")
+}
+
 /// A refresh token that gives nothing.
 #[must_use]
 pub fn refresh_refused() -> Failure {

@@ -25,6 +25,14 @@ pub const ACCOUNT_LOCKED: &str = "auth.account.locked";
 pub const PASSWORD_CHANGED: &str = "auth.password.changed";
 /// A password was reset by a mailed link.
 pub const PASSWORD_RESET: &str = "auth.password.reset";
+/// Each login asks for a code of an authenticator app from now on.
+pub const SECOND_FACTOR_ENABLED: &str = "auth.second_factor.enabled";
+/// No login asks for a code any more: switched off by its owner, or reset by an administrator.
+pub const SECOND_FACTOR_DISABLED: &str = "auth.second_factor.disabled";
+/// A recovery code took the place of a code of the app.
+pub const RECOVERY_CODE_USED: &str = "auth.recovery_code.used";
+/// There are new recovery codes, and the old ones are good no more.
+pub const RECOVERY_CODES_RENEWED: &str = "auth.recovery_codes.renewed";
 /// An API key was made.
 pub const API_KEY_CREATED: &str = "auth.api_key.created";
 /// An API key was revoked.

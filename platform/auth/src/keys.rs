@@ -3,11 +3,11 @@
 //! A key passes through four times. It is *published* (in the key set others read) before it
 //! *activates* (signs), so that nobody meets a token with a key they have not seen; it *retires*
 //! when its successor signs, and *ends* when the last token it signed has expired. At every moment
-//! the newest active key signs. Private keys are stored sealed with a key that is not in the
-//! database. No I/O here.
+//! the newest active key signs. Private keys, and the secrets of authenticator apps, are stored
+//! sealed with a key that is not in the database. No I/O here.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -209,19 +209,19 @@ pub struct PublicKeySet {
     pub keys: Vec<PublicKey>,
 }
 
-/// Why a stored key cannot be opened.
+/// Why a stored secret cannot be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealFault {
     /// Sealed with another key, or changed since.
-    #[error("a stored signing key was sealed with another key-encryption key or was changed")]
+    #[error("a stored secret was sealed with another key-encryption key or was changed")]
     Unopenable,
     /// The operating system gave no randomness for the nonce.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
 }
 
-/// Seals private keys with ChaCha20-Poly1305 (RFC 8439); the key's id is authenticated with it, so
-/// that one stored key cannot be passed off as another.
+/// Seals secrets with ChaCha20-Poly1305 (RFC 8439); what a secret is for is authenticated with it, so
+/// that one stored secret cannot be passed off as another.
 #[derive(Clone)]
 pub struct Sealer(Arc<LessSafeKey>);
 
@@ -233,7 +233,7 @@ impl Sealer {
         Self(Arc::new(LessSafeKey::new(key)))
     }
 
-    /// Seals `secret` for the key `id`: the nonce, then the sealed bytes.
+    /// Seals `secret` for `id`: the nonce, then the sealed bytes.
     ///
     /// # Errors
     /// When the operating system gives no randomness.
@@ -269,6 +269,27 @@ impl Sealer {
 impl fmt::Debug for Sealer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Sealer([redacted])")
+    }
+}
+
+/// The sealer as the keeper of keys, which reads its key at start, and the services that seal other
+/// secrets share it.
+#[derive(Debug, Clone, Default)]
+pub struct SharedSealer(Arc<OnceLock<Sealer>>);
+
+impl SharedSealer {
+    /// Puts the sealer in its place; a keeper that was restarted finds it there.
+    pub fn fill(&self, sealer: Sealer) -> &Sealer {
+        self.0.get_or_init(|| sealer)
+    }
+
+    /// The sealer.
+    ///
+    /// # Panics
+    /// Before the keeper of keys has started, which comes before every other actor of auth.
+    #[must_use]
+    pub fn get(&self) -> &Sealer {
+        self.0.get().expect("the keeper of keys starts before whoever seals")
     }
 }
 

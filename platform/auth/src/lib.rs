@@ -1,4 +1,4 @@
-//! Passwords, tokens, sessions and API keys.
+//! Passwords, second factors, tokens, sessions and API keys.
 //!
 //! Auth proves who somebody is; who they are is identity's business and what they may do is
 //! authorization's. [`AuthModule`] is the module, [`AuthHandle`] what the node and the command line
@@ -16,11 +16,13 @@ mod module;
 pub mod password;
 pub mod permissions;
 pub mod reauthenticator;
+pub mod recovery_code;
 pub mod repository;
 mod routes;
 pub mod secret;
 pub mod service;
 pub mod token;
+pub mod totp;
 
 pub use authenticator::TokenAuthenticator;
 pub use config::AuthConfig;

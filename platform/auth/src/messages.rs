@@ -1,7 +1,7 @@
 //! The typed protocols of auth: one for each service, so that each has its own mailbox and bound.
 //!
-//! [`AccountMessage`], [`LoginMessage`], [`SessionMessage`], [`ApiKeyMessage`] and [`KeyMessage`]
-//! are what routes, jobs, subscriptions and the command line ask; [`PasswordMessage`] stays inside
+//! [`AccountMessage`], [`LoginMessage`], [`SecondFactorMessage`], [`SessionMessage`],
+//! [`ApiKeyMessage`] and [`KeyMessage`] are what routes, jobs, subscriptions and the command line ask; [`PasswordMessage`] stays inside
 //! the module. Fields that are secret have the type [`SecretText`](crate::secret::SecretText) and
 //! stand on the redact list of their protocol.
 
@@ -9,6 +9,7 @@ mod accounts;
 mod api_keys;
 mod internal;
 mod pages;
+mod second_factor;
 mod sessions;
 
 use troupe_actors::protocol;
@@ -27,6 +28,11 @@ pub use internal::{
     FindKey, GetPublicKeys, HashPassword, ReloadKeys, RotateKeys, Rotation, Verdict, VerifyPassword,
 };
 pub use pages::{GetPage, PageName};
+pub use second_factor::{
+    AdminResetSecondFactor, AnswerChallenge, Challenge, ConfirmTotp, DisableTotp, EnrolTotp,
+    GetSecondFactor, ProveCode, RecoveryCodes, RenewRecoveryCodes, ResetSecondFactor, SecondFactor,
+    SignIn, TotpEnrolment,
+};
 pub use sessions::{
     EndMembership, EndTenant, EndUser, ListSessions, Logout, LogoutEverywhere, NoteUse, Refresh,
     RevokeSession, Session, Sweep, Swept, Switch, Switched, Tokens,
@@ -62,13 +68,39 @@ protocol! {
 }
 
 protocol! {
-    /// Logins, and other proofs of a password; those of one account are handled one after the other.
-    pub enum LoginMessage("auth.login", 1)
-    redact ["email", "password", "access_token", "refresh_token"] {
-        /// Starts a session with e-mail and password.
-        Login => Tokens,
+    /// Logins, and other proofs of a password or a code; those of one account are handled one after
+    /// the other.
+    pub enum LoginMessage("auth.login", 2)
+    redact ["email", "password", "challenge", "code", "access_token", "refresh_token"] {
+        /// Starts a session with e-mail and password, or asks for the second step.
+        Login => SignIn,
+        /// Starts a session with the second step.
+        AnswerChallenge => Tokens,
         /// Proves that whoever has a session also has the password.
         ProvePassword => (),
+        /// Proves that whoever has a session also has the second factor.
+        ProveCode => (),
+    }
+}
+
+protocol! {
+    /// Authenticator apps and recovery codes.
+    pub enum SecondFactorMessage("auth.second_factor", 1)
+    redact ["current_password", "code", "codes", "uri", "secret"] {
+        /// Answers whether a user has a second factor.
+        GetSecondFactor => SecondFactor,
+        /// Makes a secret for an app; the only answer that shows it.
+        EnrolTotp => TotpEnrolment,
+        /// Confirms the secret with a code of the app.
+        ConfirmTotp => RecoveryCodes,
+        /// Makes new recovery codes; the only answer that shows them.
+        RenewRecoveryCodes => RecoveryCodes,
+        /// Removes the app and the recovery codes.
+        DisableTotp => (),
+        /// Removes the second factor of somebody who lost it.
+        ResetSecondFactor => (),
+        /// Removes the second factor of an account, from the command line.
+        AdminResetSecondFactor => (),
     }
 }
 

@@ -77,11 +77,32 @@ fn no_other_message_shows_its_secrets() {
     check::<LoginMessage>(login.into());
     let proof = ProvePassword { user: user(), email: ADDRESS.to_owned(), password: secret() };
     check::<LoginMessage>(proof.into());
+    let answer = AnswerChallenge { challenge: secret(), code: secret() };
+    check::<LoginMessage>(answer.into());
+    let proof = ProveCode { user: user(), email: ADDRESS.to_owned(), code: secret() };
+    check::<LoginMessage>(proof.into());
     check::<SessionMessage>(Refresh { refresh_token: secret(), device: None }.into());
     check::<PasswordMessage>(HashPassword { password: secret() }.into());
     check::<PasswordMessage>(
         VerifyPassword { password: secret(), hash: Some("$argon2id$".to_owned()) }.into(),
     );
+}
+
+#[test]
+fn no_message_about_the_second_factor_shows_its_secrets() {
+    let (user, current_password) = (user(), secret());
+    check::<SecondFactorMessage>(
+        EnrolTotp { user, current_password: current_password.clone() }.into(),
+    );
+    check::<SecondFactorMessage>(ConfirmTotp { user, code: secret() }.into());
+    check::<SecondFactorMessage>(
+        RenewRecoveryCodes { user, current_password: current_password.clone(), code: secret() }
+            .into(),
+    );
+    check::<SecondFactorMessage>(
+        DisableTotp { user, current_password: current_password.clone(), code: secret() }.into(),
+    );
+    check::<SecondFactorMessage>(ResetSecondFactor { user, current_password }.into());
 }
 
 #[test]

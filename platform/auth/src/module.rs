@@ -20,10 +20,10 @@ use troupe_kernel::ports::{Authenticator, BoxFuture, Reauthentication};
 
 use crate::authenticator::TokenAuthenticator;
 use crate::config::AuthConfig;
-use crate::keys::SharedKeys;
+use crate::keys::{SharedKeys, SharedSealer};
 use crate::messages::{
     AccountMessage, ApiKeyMessage, DiscardResets, EndMembership, EndTenant, EndUser, KeyMessage,
-    LoginMessage, PrepareSetup, RotateKeys, SessionMessage, SetupLink, Sweep,
+    LoginMessage, PrepareSetup, RotateKeys, SecondFactorMessage, SessionMessage, SetupLink, Sweep,
 };
 use crate::password::hash::Hasher;
 use crate::permissions;
@@ -36,11 +36,13 @@ use crate::service::keys::{KeyDesk, Keys};
 use crate::service::login::LoginDesk;
 use crate::service::pages::Pages;
 use crate::service::passwords::Passwords;
+use crate::service::second_factors::{Proofs, SecondFactors};
 use crate::service::sessions::Sessions;
 use crate::service::{Desk, Shared};
 
 /// The tables of auth.
-pub const MIGRATIONS: &[Migration] = troupe_database::migrations!("auth", ["0001_auth"]);
+pub const MIGRATIONS: &[Migration] =
+    troupe_database::migrations!("auth", ["0001_auth", "0002_second_factor"]);
 
 /// What the node and the command line use of auth; provided in the container.
 #[derive(Clone)]
@@ -49,6 +51,8 @@ pub struct AuthHandle {
     pub accounts: ServiceRef<AccountMessage>,
     /// Logins.
     pub login: ServiceRef<LoginMessage>,
+    /// Authenticator apps and recovery codes.
+    pub second_factors: ServiceRef<SecondFactorMessage>,
     /// Sessions and tokens.
     pub sessions: ServiceRef<SessionMessage>,
     /// API keys.
@@ -120,16 +124,13 @@ impl Module for AuthModule {
             passwords,
             invalidations: ctx.invalidations(),
             keys: SharedKeys::default(),
+            sealer: SharedSealer::default(),
             declarations: ctx.declarations(),
             config,
         });
         let built = Built::new(&system, &desk, password_pool);
         ctx.provide::<dyn Authenticator>(built.authenticator.clone());
-        let again = PasswordReauthenticator {
-            identity: desk.identity.clone(),
-            login: built.services.login.clone(),
-        };
-        if !ctx.require::<Reauthentication>()?.fill(Arc::new(again)) {
+        if !ctx.require::<Reauthentication>()?.fill(built.again.clone()) {
             return Err(InitFault::new("another module proves callers again already").into());
         }
         let handle = built.handle(&desk);
@@ -152,6 +153,7 @@ impl Module for AuthModule {
 struct Built {
     services: Services,
     authenticator: Arc<TokenAuthenticator>,
+    again: Arc<PasswordReauthenticator>,
     health: HealthCheck,
     tree: ChildSpec,
 }
@@ -163,11 +165,18 @@ impl Built {
             db: desk.db.clone(),
             clock: desk.clock.clone(),
             keys: desk.keys.clone(),
+            sealer: desk.sealer.clone(),
             invalidations: desk.invalidations.clone(),
         };
         let (keys, keys_child) = Keys::service(system, key_desk);
         let (sessions, sessions_child) = Sessions::pool(system, desk);
         let (login, login_children) = LoginDesk::with_shards(system, desk);
+        let again = Arc::new(PasswordReauthenticator {
+            identity: desk.identity.clone(),
+            login: login.clone(),
+        });
+        let proofs = Proofs { login: login.clone(), password: again.clone() };
+        let (second_factors, factors_child) = SecondFactors::pool(system, desk, &proofs);
         let (accounts, accounts_child) = Accounts::pool(system, desk);
         let (api_keys, api_keys_child) = ApiKeys::pool(system, desk);
         let (pages, pages_child) = Pages::service(system);
@@ -190,17 +199,19 @@ impl Built {
             .strategy(Strategy::OneForOne)
             .children([password_pool, keys_child, live_child, good_child, sessions_child])
             .children(login_children)
-            .children([accounts_child, api_keys_child, pages_child])
+            .children([factors_child, accounts_child, api_keys_child, pages_child])
             .into_spec();
-        let services = Services { accounts, login, sessions, api_keys, keys, pages };
+        let services =
+            Services { accounts, login, second_factors, sessions, api_keys, keys, pages };
         let health = signing_key(desk.clone());
-        Self { services, authenticator: Arc::new(authenticator), health, tree }
+        Self { services, authenticator: Arc::new(authenticator), again, health, tree }
     }
 
     fn handle(&self, desk: &Desk) -> AuthHandle {
         AuthHandle {
             accounts: self.services.accounts.clone(),
             login: self.services.login.clone(),
+            second_factors: self.services.second_factors.clone(),
             sessions: self.services.sessions.clone(),
             api_keys: self.services.api_keys.clone(),
             keys: self.services.keys.clone(),

@@ -3,10 +3,13 @@
 //! No function begins a transaction: the services do. No row holds a secret in the clear.
 
 pub mod api_keys;
+pub mod challenges;
 pub mod credentials;
 pub mod failures;
 pub mod one_time;
+pub mod recovery_codes;
 pub mod refresh_tokens;
 pub(crate) mod schema;
 pub mod sessions;
 pub mod signing_keys;
+pub mod totp;

@@ -6,6 +6,7 @@ mod accounts;
 mod api_keys;
 mod bodies;
 mod pages;
+mod second_factor;
 mod sessions;
 
 use troupe_actors::{PrincipalKind, ServiceRef};
@@ -17,7 +18,7 @@ use troupe_kernel::routes::Route;
 use crate::error;
 use crate::messages::{
     AccountMessage, ApiKeyMessage, GetPublicKeys, KeyMessage, LoginMessage, PageMessage,
-    SessionMessage,
+    SecondFactorMessage, SessionMessage,
 };
 
 const TAG: &str = "auth";
@@ -29,6 +30,7 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 pub(crate) struct Services {
     pub(crate) accounts: ServiceRef<AccountMessage>,
     pub(crate) login: ServiceRef<LoginMessage>,
+    pub(crate) second_factors: ServiceRef<SecondFactorMessage>,
     pub(crate) sessions: ServiceRef<SessionMessage>,
     pub(crate) api_keys: ServiceRef<ApiKeyMessage>,
     pub(crate) keys: ServiceRef<KeyMessage>,
@@ -39,6 +41,7 @@ pub(crate) struct Services {
 pub(crate) fn routes(services: &Services) -> Vec<Route> {
     let mut routes = accounts::routes(services);
     routes.extend(sessions::routes(services));
+    routes.extend(second_factor::routes(services));
     routes.extend(api_keys::routes(&services.api_keys));
     routes.extend(pages::routes(&services.pages));
     routes.push(public_keys(&services.keys));

@@ -7,6 +7,7 @@
 //! | `sessions` | 8 | 1024 | the request being handled |
 //! | `login` | 1, only forwards | 1024 | nothing |
 //! | `login-N` | 1 each | a part of `password_pool.queue` | the login being handled |
+//! | `second-factors` | 4 | 256 | the request being handled |
 //! | `accounts` | 4 | 256 | the request being handled |
 //! | `api-keys` | 2 | 256 | the request being handled |
 //! | `pages` | 1 | 256 | nothing |
@@ -16,6 +17,7 @@
 pub mod accounts;
 pub mod api_keys;
 pub mod checks;
+mod codes;
 mod guard;
 pub mod key_file;
 pub mod keys;
@@ -25,6 +27,7 @@ pub mod passwords;
 mod proof;
 mod registration;
 mod resets;
+pub mod second_factors;
 pub mod sessions;
 mod setup;
 mod standing;
@@ -42,7 +45,7 @@ use troupe_kernel::module::Declarations;
 use uuid::Uuid;
 
 use crate::config::AuthConfig;
-use crate::keys::SharedKeys;
+use crate::keys::{SharedKeys, SharedSealer};
 use crate::messages::PasswordMessage;
 
 /// What every actor of auth works with.
@@ -63,6 +66,8 @@ pub struct Shared {
     pub invalidations: Invalidations,
     /// The signing keys now.
     pub keys: SharedKeys,
+    /// What seals secrets in the database.
+    pub sealer: SharedSealer,
     /// Every permission there is.
     pub declarations: Declarations,
 }

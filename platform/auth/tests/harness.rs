@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use troupe_actors::testing::{Probe, Universe};
 use troupe_actors::{Origin, PermissionSet, Principal, PrincipalKind, Scope, Supervisor};
-use troupe_auth::messages::{CompleteSetup, CreatedAccount, Login, Register, Tokens};
+use troupe_auth::messages::{CompleteSetup, CreatedAccount, Login, Register, SignIn, Tokens};
 use troupe_auth::{AuthHandle, AuthModule, MIGRATIONS, SecretText};
 use troupe_authz_messages::{AuthzMessage, Binding, BindingId, Grant};
 use troupe_database::testing::for_both_with;
@@ -196,8 +196,17 @@ impl House {
         self.auth.accounts.ask(&scope(), request).await.expect("the registration succeeds")
     }
 
-    pub(crate) async fn log_in(&self, email: &str, password: &str) -> Result<Tokens, Failure> {
+    /// The first step of a login.
+    pub(crate) async fn sign_in(&self, email: &str, password: &str) -> Result<SignIn, Failure> {
         self.auth.login.ask(&from("192.0.2.1"), login(email, password)).await
+    }
+
+    /// A login of an account without a second factor.
+    pub(crate) async fn log_in(&self, email: &str, password: &str) -> Result<Tokens, Failure> {
+        match self.sign_in(email, password).await? {
+            SignIn::Complete(tokens) => Ok(tokens),
+            SignIn::Challenged(_) => Err(Failure::conflict("test.challenged", "asks for a code")),
+        }
     }
 
     /// A member's session.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use troupe_actors::FailureKind;
-use troupe_auth::messages::{ListSessions, Login, Register, Tokens};
+use troupe_auth::messages::{ListSessions, Login, Register, SignIn};
 use troupe_auth::repository::credentials;
 use troupe_auth::{MIGRATIONS, SecretText};
 use troupe_database::testing::TestDatabase;
@@ -155,7 +155,7 @@ async fn a_burst_of_guesses_gets_no_more_tries_than_a_slow_series() {
         }
         let (mut refused, mut locked) = (0, 0);
         for guess in guesses {
-            let answer: troupe_actors::Answer<troupe_auth::messages::Tokens> = guess.await;
+            let answer: troupe_actors::Answer<SignIn> = guess.await;
             match code(answer.result).as_str() {
                 "auth.login.refused" => refused += 1,
                 "auth.login.locked" => locked += 1,
@@ -216,7 +216,7 @@ async fn a_login_in_flight_is_finished_when_the_node_stops() {
         house.member().await;
         let scope = from("192.0.2.1");
         let request = Login { password: SecretText::new(PASSWORD), ..login(MEMBER, "") };
-        let (port, pending) = house.auth.login.open::<troupe_auth::messages::Tokens>(&scope);
+        let (port, pending) = house.auth.login.open::<SignIn>(&scope);
         house.auth.login.send(&scope, request.into(), port);
         let answer = pending.await;
         assert!(answer.result.is_ok(), "{answer:?}");
@@ -256,7 +256,7 @@ async fn a_login_that_races_a_change_of_the_password_is_refused() {
             .transaction(&scope, async move |uow: &mut UnitOfWork| {
                 let hash = credentials::find(uow.conn(), other).await?.expect("has a password");
                 credentials::put(uow.conn(), member.user, &hash, now).await?;
-                let (port, pending) = logins.open::<Tokens>(&caller);
+                let (port, pending) = logins.open::<SignIn>(&caller);
                 logins.send(&caller, login(MEMBER, PASSWORD).into(), port);
                 // Long enough for the login to compare the old password and wait for this change.
                 tokio::time::sleep(Duration::from_millis(300)).await;

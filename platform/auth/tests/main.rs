@@ -2,6 +2,7 @@
 //! stand-ins for identity and authorization.
 
 mod api_keys;
+mod app;
 mod authenticator;
 mod harness;
 mod identity;
@@ -14,5 +15,6 @@ mod reauthentication;
 mod repositories;
 mod resets;
 mod routes;
+mod second_factor;
 mod sessions;
 mod setup;

@@ -123,6 +123,7 @@ async fn every_route_says_who_may_use_it_and_what_it_takes_and_gives() {
                 "GET /setup/setup.js",
                 "GET /v1/auth/setup",
                 "POST /v1/auth/login",
+                "POST /v1/auth/login/code",
                 "POST /v1/auth/password-reset",
                 "POST /v1/auth/password-reset/confirm",
                 "POST /v1/auth/refresh",
@@ -131,7 +132,7 @@ async fn every_route_says_who_may_use_it_and_what_it_takes_and_gives() {
             ],
             "nothing else is open to everybody"
         );
-        assert_eq!(house.parts.routes.len(), open.len() + 11);
+        assert_eq!(house.parts.routes.len(), open.len() + 17);
     })
     .await;
 }

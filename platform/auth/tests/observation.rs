@@ -3,6 +3,7 @@
 use troupe_auth::SecretText;
 use troupe_auth::messages::{Refresh, Register};
 
+use crate::app::{self, App};
 use crate::harness::{House, MEMBER, OTHER_PASSWORD, PASSWORD, registration, scope, with_house};
 
 #[tokio::test]
@@ -18,6 +19,11 @@ async fn records_audit_and_events_hold_no_password_and_no_token() {
         let request = Refresh { refresh_token: tokens.refresh_token.clone(), device: None };
         let next = house.auth.sessions.ask(&scope(), request).await.expect("exchanged");
         house.check(&next.access_token).await.expect("good");
+        let app = App::enrolled(house, MEMBER).await;
+        let challenge = app.challenge(house).await;
+        house.clock.advance(app::STEP);
+        let code = app.code(house.now());
+        app.answer(house, &challenge, &code).await.expect("logs in");
         let system = house.universe.system();
         let mut shown = format!("{:?}", system.records(10_000));
         shown.push_str(&format!("{:?}", system.dead_letters(1_000)));
@@ -34,6 +40,10 @@ async fn records_audit_and_events_hold_no_password_and_no_token() {
             tokens.refresh_token.expose(),
             next.access_token.expose(),
             next.refresh_token.expose(),
+            app.secret.expose(),
+            app.uri.expose(),
+            app.recovery_codes[0].expose(),
+            challenge.expose(),
         ] {
             assert!(!shown.contains(secret), "{secret} is shown");
         }

@@ -8,7 +8,10 @@ use troupe_auth::messages::Tokens;
 use troupe_kernel::http::HttpRequest;
 use troupe_kernel::{HeaderValue, Method, StatusCode, header};
 
-use crate::harness::{House, MEMBER, PASSWORD, acting, registration, scope, with_house};
+use crate::app::{self, App};
+use crate::harness::{
+    ADMINISTRATOR, House, MEMBER, PASSWORD, acting, registration, scope, with_house,
+};
 
 /// Sends requests through a route without an edge.
 mod edge {
@@ -150,6 +153,61 @@ async fn api_keys_over_http() {
         let mut delete = request(Method::DELETE, &location, &serde_json::Value::Null, me);
         delete.parameters = vec![("id".to_owned(), id)];
         let gone = deliver(house, "/v1/auth/api-keys/{id}", delete).await.expect("revoked");
+        assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_second_factor_over_http() {
+    with_house(async |house: &House| {
+        let member = house.member().await;
+        let me = acting(&house.session().await, house.catalog.all());
+        let proof = serde_json::json!({ "current_password": PASSWORD });
+        let path = "/v1/auth/second-factor/totp";
+        let begun = post(house, path, proof.clone(), me.clone()).await.expect("begun");
+        assert_eq!(begun.headers[header::CACHE_CONTROL], "no-store");
+        let app = App::scanned(json(&begun)["uri"].as_str().expect("an address"), MEMBER);
+        let body = serde_json::json!({ "code": app.code(house.now()) });
+        let path = "/v1/auth/second-factor/totp/confirm";
+        let confirmed = post(house, path, body, me.clone()).await.expect("confirmed");
+        let codes = json(&confirmed)["codes"].as_array().expect("codes").clone();
+        assert_eq!(codes.len(), 10);
+        let body = serde_json::json!({ "email": MEMBER, "password": PASSWORD });
+        let begun = post(house, "/v1/auth/login", body.clone(), scope()).await.expect("begun");
+        assert_eq!(begun.status, StatusCode::ACCEPTED);
+        assert_eq!(begun.headers[header::CACHE_CONTROL], "no-store");
+        assert!(json(&begun).get("access_token").is_none());
+        house.clock.advance(app::STEP);
+        let answer = serde_json::json!({
+            "challenge": json(&begun)["challenge"], "code": app.code(house.now()),
+        });
+        let done = post(house, "/v1/auth/login/code", answer, scope()).await.expect("logs in");
+        let tokens: Tokens = serde_json::from_slice(&done.body).expect("tokens");
+        assert!(house.check(&tokens.access_token).await.is_ok());
+        let path = "/v1/auth/second-factor/recovery-codes";
+        let proof_with = |code: &serde_json::Value| {
+            serde_json::json!({ "current_password": PASSWORD, "code": code })
+        };
+        let renewed = post(house, path, proof_with(&codes[0]), me.clone()).await.expect("renewed");
+        let codes = json(&renewed)["codes"].as_array().expect("codes").clone();
+        let path = "/v1/auth/second-factor";
+        let get = request(Method::GET, path, &serde_json::Value::Null, me.clone());
+        let state = deliver(house, path, get).await.expect("shown");
+        assert_eq!(json(&state)["recovery_codes_left"], 10);
+        let path = "/v1/auth/second-factor/disable";
+        let off = post(house, path, proof_with(&codes[0]), me.clone()).await.expect("off");
+        assert_eq!(off.status, StatusCode::NO_CONTENT);
+        let done = post(house, "/v1/auth/login", body, scope()).await.expect("logs in");
+        assert_eq!(done.status, StatusCode::OK);
+        App::enrolled(house, MEMBER).await;
+        let administrator = house.log_in(ADMINISTRATOR, PASSWORD).await.expect("logs in");
+        let by = acting(&administrator, house.catalog.all());
+        let path = format!("/v1/auth/users/{}/second-factor/reset", member.user);
+        let mut reset = request(Method::POST, &path, &proof, by);
+        reset.parameters = vec![("id".to_owned(), member.user.to_string())];
+        let path = "/v1/auth/users/{id}/second-factor/reset";
+        let gone = deliver(house, path, reset).await.expect("reset");
         assert_eq!(gone.status, StatusCode::NO_CONTENT);
     })
     .await;

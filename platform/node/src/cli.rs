@@ -112,6 +112,12 @@ pub enum AdminCommand {
         #[arg(long, value_name = "SLUG")]
         organisation: Option<String>,
     },
+    /// Removes the second factor of an account whose owner lost it
+    ResetSecondFactor {
+        /// The account's e-mail address
+        #[arg(long)]
+        email: String,
+    },
     /// Makes a new one-time link to set up the administrator, if there is none yet
     SetupLink,
 }

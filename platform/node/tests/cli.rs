@@ -17,9 +17,10 @@ fn every_command_explains_itself() {
         (&[], &["serve", "migrate", "admin", "blog", "audit", "events", "actors", "config"]),
         (&["serve"], &node),
         (&["migrate"], &["--status", "--revert"]),
-        (&["admin"], &["create-user", "grant", "setup-link"]),
+        (&["admin"], &["create-user", "grant", "reset-second-factor", "setup-link"]),
         (&["admin", "create-user"], &["--email", "--name", "--organisation", "standard input"]),
         (&["admin", "grant"], &["--email", "--role", "--organisation"]),
+        (&["admin", "reset-second-factor"], &["--email"]),
         (&["admin", "setup-link"], &node),
         (&["blog"], &["import", "export"]),
         (&["blog", "import"], &["--publish", "--server", "--token", "<DIRECTORY>"]),
@@ -136,6 +137,13 @@ fn an_operator_makes_a_user_who_can_log_in() {
     grant("op@example.org", "emperor", &[]).refused(1, &["emperor"]);
     grant("op@example.org", "editor", &["--organisation", "none"]).refused(1, &["none"]);
     grant("op@example.org", "administrator", &[]).good();
+
+    let reset = |email: &str| {
+        let words = ["--data", "data", "admin", "reset-second-factor", "--email", email];
+        run(node.directory(), &words)
+    };
+    reset("who@example.org").refused(1, &["who@example.org", "create-user"]);
+    reset("op@example.org").refused(1, &["no authenticator app"]);
 }
 
 #[test]

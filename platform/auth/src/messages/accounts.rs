@@ -67,7 +67,7 @@ pub struct CreatedAccount {
     pub verification_sent: bool,
 }
 
-/// Starts a session with e-mail and password.
+/// Starts a session with e-mail and password, or asks for the second step if the account has one.
 ///
 /// Fails with `auth.login.refused` (unauthenticated) whether the address or the password is wrong,
 /// `auth.login.locked` (rate limited) after too many failures, `auth.organisation.unavailable`

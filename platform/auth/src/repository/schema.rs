@@ -106,3 +106,44 @@ diesel::table! {
         revoked_at -> Nullable<Instant>,
     }
 }
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Nullable};
+    use super::{Id, Instant};
+
+    auth_totp (user_id) {
+        user_id -> Id,
+        sealed_secret -> Binary,
+        last_step -> BigInt,
+        created_at -> Instant,
+        confirmed_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Binary, Nullable};
+    use super::{Id, Instant};
+
+    auth_recovery_codes (user_id, code_hash) {
+        user_id -> Id,
+        code_hash -> Binary,
+        created_at -> Instant,
+        used_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Binary, Nullable, Text};
+    use super::{Id, Instant};
+
+    auth_challenges (token_hash) {
+        token_hash -> Binary,
+        user_id -> Id,
+        tenant_id -> Nullable<Id>,
+        first_factor -> Text,
+        device -> Nullable<Text>,
+        created_at -> Instant,
+        expires_at -> Instant,
+        used_at -> Nullable<Instant>,
+    }
+}

@@ -118,3 +118,39 @@ pub(super) struct RenameApiKeyBody {
     /// The new name.
     pub(super) name: String,
 }
+
+/// Body that finishes a login.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AnswerBody {
+    /// What the login answered.
+    pub(super) challenge: SecretText,
+    /// A code of the authenticator app, or a recovery code.
+    pub(super) code: SecretText,
+}
+
+/// Body with a code of an app.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CodeBody {
+    /// The six digits that the app shows.
+    pub(super) code: SecretText,
+}
+
+/// The proof that it is the person who asks.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PasswordProofBody {
+    /// One's password, which whoever stole a token does not know.
+    pub(super) current_password: SecretText,
+}
+
+/// The proof that it is the person who asks, who has a second factor.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProofBody {
+    /// One's password, which whoever stole a token does not know.
+    pub(super) current_password: SecretText,
+    /// A code of the authenticator app, or a recovery code.
+    pub(super) code: SecretText,
+}

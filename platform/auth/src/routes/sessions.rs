@@ -1,14 +1,15 @@
 //! Routes of login, tokens and sessions.
 
 use troupe_actors::ServiceRef;
+use troupe_kernel::StatusCode;
 use troupe_kernel::http::HttpResponse;
 use troupe_kernel::routes::Route;
 
 use super::bodies::{LoginBody, RefreshBody, SwitchBody};
 use super::{BODY_BYTES_MAX, NO_STORE, Services, TAG, device, person};
 use crate::messages::{
-    ListSessions, Login, LoginMessage, Logout, LogoutEverywhere, Refresh, RevokeSession, Session,
-    SessionMessage, Switch, Switched, Tokens,
+    Challenge, ListSessions, Login, LoginMessage, Logout, LogoutEverywhere, Refresh, RevokeSession,
+    Session, SessionMessage, SignIn, Switch, Switched, Tokens,
 };
 
 pub(super) fn routes(services: &Services) -> Vec<Route> {
@@ -29,9 +30,11 @@ fn login(login: &ServiceRef<LoginMessage>) -> Route {
         .public()
         .tag(TAG)
         .summary("Log in with e-mail and password")
+        .description("An account with a second factor is answered 202 and a challenge, which `POST /v1/auth/login/code` takes with a code.")
         .body_limit(BODY_BYTES_MAX)
         .body::<LoginBody>()
         .returns::<Tokens>(200)
+        .returns::<Challenge>(202)
         .ask(
             login,
             |request| {
@@ -43,7 +46,15 @@ fn login(login: &ServiceRef<LoginMessage>) -> Route {
                     device: device(request),
                 })
             },
-            |tokens| Ok(HttpResponse::ok(&tokens).cache(NO_STORE)),
+            |outcome| {
+                let response = match outcome {
+                    SignIn::Complete(tokens) => HttpResponse::ok(&tokens),
+                    SignIn::Challenged(challenge) => {
+                        HttpResponse::json(StatusCode::ACCEPTED, &challenge)
+                    }
+                };
+                Ok(response.cache(NO_STORE))
+            },
         )
 }
 

@@ -22,7 +22,10 @@ use crate::error;
 use crate::events::{self, AccountEvent};
 use crate::lockout::LockoutRule;
 use crate::repository::failures;
-use crate::secret::digest;
+use crate::secret::{SecretText, digest};
+
+/// Before the hash of an address, in the name of a party.
+const ACCOUNT: &str = "account:";
 
 /// Who tries: an account, from an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +38,24 @@ impl Parties {
     pub(super) fn new(email: &str, scope: &Scope) -> Self {
         let account = URL_SAFE_NO_PAD.encode(digest(&email.trim().to_lowercase()));
         Self {
-            account: format!("account:{account}"),
+            account: format!("{ACCOUNT}{account}"),
             address: address_of(scope).map(|address| format!("address:{}", network(&address))),
         }
+    }
+
+    /// The parties of somebody who answers a challenge: its text begins with the account.
+    pub(super) fn of_challenge(challenge: &SecretText, scope: &Scope) -> Self {
+        let account = challenge.expose().split('.').next().unwrap_or_default();
+        Self {
+            account: format!("{ACCOUNT}{account}"),
+            address: address_of(scope).map(|address| format!("address:{}", network(&address))),
+        }
+    }
+
+    /// The text of a challenge of this account.
+    pub(super) fn challenge(&self, token: &SecretText) -> SecretText {
+        let account = self.account.trim_start_matches(ACCOUNT);
+        SecretText::new(format!("{account}.{}", token.expose()))
     }
 
     fn all(&self) -> Vec<String> {
@@ -150,6 +168,13 @@ mod tests {
         assert_eq!(one, Parties::new("ada@example.org", &scope("192.0.2.1")));
         assert_ne!(one.account, Parties::new("adb@example.org", &scope("192.0.2.1")).account);
         assert!(!one.account.to_lowercase().contains("ada"), "{}", one.account);
+    }
+
+    #[test]
+    fn a_challenge_leads_back_to_its_account() {
+        let one = Parties::new("ada@example.org", &scope("192.0.2.1"));
+        let challenge = one.challenge(&SecretText::new("token"));
+        assert_eq!(Parties::of_challenge(&challenge, &scope("192.0.2.1")), one);
     }
 
     #[test]

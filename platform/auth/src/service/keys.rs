@@ -19,7 +19,7 @@ use troupe_kernel::invalidation::{Invalidations, RevokeEverybody};
 use super::key_file;
 use crate::config::AuthConfig;
 use crate::events::{self, SigningKeyEvent};
-use crate::keys::{KeySet, Lifetime, Sealer, SharedKeys, SigningKey};
+use crate::keys::{KeySet, Lifetime, SharedKeys, SharedSealer, SigningKey};
 use crate::messages::{KeyMessage, ReloadKeys, RotateKeys, Rotation};
 use crate::repository::signing_keys::{self, SigningKeyRow};
 
@@ -40,6 +40,8 @@ pub struct KeyDesk {
     pub clock: SharedClock,
     /// Where the keys are put.
     pub keys: SharedKeys,
+    /// Where what seals them is put.
+    pub sealer: SharedSealer,
     /// Told when no token is good any more.
     pub invalidations: Invalidations,
 }
@@ -47,7 +49,6 @@ pub struct KeyDesk {
 /// The keeper of keys.
 pub struct Keys {
     desk: Arc<KeyDesk>,
-    sealer: Option<Sealer>,
     read_at: Timestamp,
 }
 
@@ -56,17 +57,9 @@ impl Keys {
     #[must_use]
     pub fn service(system: &System, desk: KeyDesk) -> (ServiceRef<KeyMessage>, ChildSpec) {
         let desk = Arc::new(desk);
-        Spec::new(system, "keys", move || Self {
-            desk: desk.clone(),
-            sealer: None,
-            read_at: Timestamp::MIN,
-        })
-        .capacity(CAPACITY)
-        .build()
-    }
-
-    fn sealer(&self) -> &Sealer {
-        self.sealer.as_ref().expect("start made the sealer before the first message")
+        Spec::new(system, "keys", move || Self { desk: desk.clone(), read_at: Timestamp::MIN })
+            .capacity(CAPACITY)
+            .build()
     }
 
     /// Reads the keys, and makes one at once when none signs: a node that can issue no token is
@@ -87,7 +80,7 @@ impl Keys {
             self.desk.db.read(async move |conn| Ok(signing_keys::live(conn, now).await?)).await?;
         let mut keys = Vec::with_capacity(rows.len());
         for row in rows {
-            let seed = self.sealer().open(&row.id, &row.sealed_key)?;
+            let seed = self.desk.sealer.get().open(&row.id, &row.sealed_key)?;
             let key = SigningKey::from_seed(&seed, row.lifetime())
                 .filter(|key| key.id() == row.id)
                 .ok_or(crate::keys::SealFault::Unopenable)?;
@@ -108,7 +101,7 @@ impl Keys {
             ends_at: retires_at.plus(config.tokens.access).plus(config.tokens.clock_skew),
         };
         let (key, seed) = SigningKey::generate(lifetime)?;
-        let sealed_key = self.sealer().seal(key.id(), &seed)?;
+        let sealed_key = self.desk.sealer.get().seal(key.id(), &seed)?;
         let id = key.id().to_owned();
         let kid = id.clone();
         self.desk
@@ -195,7 +188,7 @@ impl Service for Keys {
         let sealer = tokio::task::spawn_blocking(move || key_file::sealer(&config))
             .await
             .map_err(|error| Failure::internal("auth.key_file.unusable", error.to_string()))??;
-        self.sealer = Some(sealer);
+        self.desk.sealer.fill(sealer);
         self.reload(&Scope::system("auth.keys", OWN_WORK)).await?;
         ctx.every(self.desk.config.signing_keys.reload, || ReloadKeys.into())
     }

@@ -1,11 +1,13 @@
-//! Logins and other proofs of a password: a desk that forwards by account, and shards that handle one
-//! after the other.
+//! Logins and other proofs of a password or a code: a desk that forwards by account, and shards that
+//! handle one after the other.
 //!
 //! Because the attempts at one account are handled in turn, a failure is counted before the next
 //! attempt is looked at: a burst of parallel guesses gets no more tries than a slow one. The desk
 //! has one worker that only forwards; each shard has one worker and its part of the password pool's
 //! queue, so that a flood of logins is answered with 503 while the wait is still short. Permanent; a
 //! crash loses the login being handled.
+
+mod second_step;
 
 use serde_json::json;
 use troupe_actors::{
@@ -20,13 +22,14 @@ use troupe_kernel::event::Event;
 use troupe_kernel::ids::{SessionId, UserId};
 use troupe_kernel::invalidation::RevokeSession;
 
+use self::second_step::SecondStep;
 use super::guard::{self, Attempt, Parties};
 use super::proof::{self, Claim};
 use super::tokens::{self, NewSession};
-use super::{Desk, standing, unrepeated};
+use super::{Desk, codes, standing, unrepeated};
 use crate::error;
 use crate::events::{self, SessionEvent};
-use crate::messages::{Login, LoginMessage, ProvePassword, Tokens, VerifyPassword};
+use crate::messages::{Login, LoginMessage, ProvePassword, SignIn, Tokens, VerifyPassword};
 use crate::repository::credentials;
 use crate::repository::sessions::{self, Ending, SessionRow};
 use crate::secret::new_token;
@@ -77,11 +80,14 @@ impl Service for LoginDesk {
         message: &mut Lent<LoginMessage>,
         ctx: &mut Context<LoginMessage>,
     ) -> Handled {
-        let email = match &**message {
-            LoginMessage::Login(login) => &login.email,
-            LoginMessage::ProvePassword(request) => &request.email,
+        let parties = match &**message {
+            LoginMessage::Login(login) => Parties::new(&login.email, ctx.scope()),
+            LoginMessage::AnswerChallenge(request) => {
+                Parties::of_challenge(&request.challenge, ctx.scope())
+            }
+            LoginMessage::ProvePassword(request) => Parties::new(&request.email, ctx.scope()),
+            LoginMessage::ProveCode(request) => Parties::new(&request.email, ctx.scope()),
         };
-        let parties = Parties::new(email, ctx.scope());
         let shard = self.shards.by(parties.account()).clone();
         ctx.forward(&shard, message.take())
     }
@@ -104,11 +110,23 @@ impl Service for LoginShard {
         match &**message {
             LoginMessage::Login(login) => {
                 let outcome = self.login(login, &scope).await;
-                count(&outcome);
+                count(outcome.as_ref().map(|outcome| match outcome {
+                    SignIn::Complete(_) => "accepted",
+                    SignIn::Challenged(_) => "challenged",
+                }));
                 ctx.reply(login, outcome?)
+            }
+            LoginMessage::AnswerChallenge(request) => {
+                let outcome = self.answer(request, &scope).await;
+                count(outcome.as_ref().map(|_| "accepted"));
+                ctx.reply(request, outcome?)
             }
             LoginMessage::ProvePassword(request) => {
                 self.prove_again(request, &scope).await?;
+                ctx.reply(request, ())
+            }
+            LoginMessage::ProveCode(request) => {
+                self.prove_code(request, &scope).await?;
                 ctx.reply(request, ())
             }
         }
@@ -116,7 +134,7 @@ impl Service for LoginShard {
 }
 
 impl LoginShard {
-    async fn login(&self, login: &Login, scope: &Scope) -> Result<Tokens, Failure> {
+    async fn login(&self, login: &Login, scope: &Scope) -> Result<SignIn, Failure> {
         let parties = Parties::new(&login.email, scope);
         guard::admit(&self.desk, &parties).await?;
         let (user, proven) = self.prove(login, scope, &parties).await?;
@@ -126,7 +144,12 @@ impl LoginShard {
         let tenant =
             tokens::choose_organisation(&self.desk, scope, user.id, login.organisation).await?;
         let new = NewSession { user: user.id, tenant, device: login.device.clone() };
-        self.open(scope, Opening { new, parties, proven }).await
+        let opening = Opening { new, parties, proof: Proof::Password(proven) };
+        if codes::is_enrolled(&self.desk, user.id).await? {
+            let challenge = self.challenge(scope, opening, login.organisation).await?;
+            return Ok(SignIn::Challenged(challenge));
+        }
+        Ok(SignIn::Complete(self.open(scope, opening).await?))
     }
 
     /// The user whose password it is, and the hash it was compared with. It takes as long when there
@@ -186,12 +209,12 @@ impl LoginShard {
             .transaction(scope, async move |uow: &mut UnitOfWork| {
                 let user = opening.new.user;
                 guard::succeeded(uow, &opening.parties).await?;
-                opening.proven.hold(uow, user).await?;
+                opening.proof.hold(uow, user).await?;
                 let row = tokens::session_row(uow, opening.new, &config);
                 let evicted = make_room(uow, &row, config.sessions_max).await?;
                 sessions::insert(uow.conn(), &row).await?;
                 tokens::store_refresh(uow, &row, &stored).await?;
-                note_start(uow, &row);
+                note_start(uow, &row, &opening.proof);
                 Ok((row, evicted))
             })
             .await?;
@@ -217,9 +240,9 @@ impl LoginShard {
     }
 }
 
-fn count(outcome: &Result<Tokens, Failure>) {
+fn count(outcome: Result<&'static str, &Failure>) {
     let outcome = match outcome {
-        Ok(_) => "accepted",
+        Ok(outcome) => outcome,
         Err(failure) => match failure.kind() {
             FailureKind::Unauthenticated => "refused",
             FailureKind::RateLimited => "locked",
@@ -232,7 +255,33 @@ fn count(outcome: &Result<Tokens, Failure>) {
 struct Opening {
     new: NewSession,
     parties: Parties,
-    proven: Proven,
+    proof: Proof,
+}
+
+/// What a session is opened for.
+enum Proof {
+    /// The password of an account without a second factor, or its first step.
+    Password(Proven),
+    /// The answer to a challenge.
+    Codes(SecondStep),
+}
+
+impl Proof {
+    /// What was proven, for the audit.
+    fn factors(&self) -> Vec<&str> {
+        match self {
+            Self::Password(_) => vec!["password"],
+            Self::Codes(step) => step.factors().to_vec(),
+        }
+    }
+
+    /// Refuses when it holds no more; what is good once is spent.
+    async fn hold(&self, uow: &mut UnitOfWork, user: UserId) -> Result<(), Failure> {
+        match self {
+            Self::Password(proven) => proven.hold(uow, user).await,
+            Self::Codes(step) => step.hold(uow).await,
+        }
+    }
 }
 
 /// The hash the password was compared with.
@@ -273,13 +322,13 @@ async fn make_room(
     Ok(evicted)
 }
 
-fn note_start(uow: &mut UnitOfWork, row: &SessionRow) {
+fn note_start(uow: &mut UnitOfWork, row: &SessionRow, proof: &Proof) {
     let (user, session) = (row.user_id.to(), row.id.to());
     let event = SessionEvent { user, session, reason: None };
     uow.event(Event::new(events::SESSION_STARTED, user, &event));
     let mut record = AuditRecord::new(uow.scope(), "auth.login", format!("session/{session}"))
         .actor(user.uuid())
-        .detail(json!({ "device": row.device }));
+        .detail(json!({ "device": row.device, "factors": proof.factors() }));
     if let Some(tenant) = row.tenant_id {
         record = record.tenant(tenant.to());
     }

@@ -18,7 +18,7 @@ use crate::messages::{
     ListSessions, NoteUse, Session, SessionMessage, Sweep, Swept, Switch, Switched,
 };
 use crate::repository::{
-    api_keys, failures, one_time, refresh_tokens, sessions, sessions::SessionRow,
+    api_keys, challenges, failures, one_time, refresh_tokens, sessions, sessions::SessionRow, totp,
 };
 
 const WORKERS: usize = 8;
@@ -108,12 +108,15 @@ impl Sessions {
 
     async fn sweep(&self, scope: &Scope) -> Result<Swept, Failure> {
         let forgotten = self.desk.config.lockout.window;
+        let enrolment = self.desk.config.second_factor.enrolment;
         self.desk
             .db
             .transaction(scope, async move |uow: &mut UnitOfWork| {
                 let now = uow.now();
                 let rows = refresh_tokens::sweep(uow.conn(), now).await?
                     + one_time::sweep(uow.conn(), now.minus(KEPT)).await?
+                    + challenges::sweep(uow.conn(), now.minus(KEPT)).await?
+                    + totp::sweep(uow.conn(), now.minus(enrolment)).await?
                     + failures::sweep(uow.conn(), now.minus(forgotten)).await?
                     + sessions::sweep(uow.conn(), now.minus(KEPT)).await?
                     + api_keys::sweep(uow.conn(), now.minus(KEPT)).await?;

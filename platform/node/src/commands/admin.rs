@@ -3,10 +3,10 @@
 use std::io::{BufRead, IsTerminal};
 
 use troupe_actors::ServiceRef;
-use troupe_auth::messages::{AdminCreateUser, AdminResetSetup};
+use troupe_auth::messages::{AdminCreateUser, AdminResetSecondFactor, AdminResetSetup};
 use troupe_auth::{AuthHandle, SecretText};
 use troupe_authz_messages::{AuthzMessage, Grant};
-use troupe_identity_messages::{FindOrganisationBySlug, FindUserByEmail, IdentityMessage};
+use troupe_identity_messages::{FindOrganisationBySlug, FindUserByEmail, IdentityMessage, User};
 
 use crate::cli::AdminCommand;
 use crate::compose::{self, Offline};
@@ -39,12 +39,33 @@ async fn work(offline: &Offline, command: &AdminCommand) -> Result<(), Stop> {
             grant(offline, email, role, organisation.as_deref()).await?;
             print(&format!("{email} has the role {role} now\n"));
         }
+        AdminCommand::ResetSecondFactor { email } => {
+            let user = account(offline, email).await?.id;
+            auth.second_factors.ask(&scope, AdminResetSecondFactor { user }).await?;
+            print(&format!("{email} logs in without a code now\n"));
+        }
         AdminCommand::SetupLink => {
             let link = auth.accounts.ask(&scope, AdminResetSetup).await?;
             print(&format!("{}\n", auth.link_text(&link)));
         }
     }
     Ok(())
+}
+
+/// The account with this address.
+async fn account(offline: &Offline, email: &str) -> Result<User, Stop> {
+    let scope = compose::own_scope("admin.account");
+    let container = &offline.around.container;
+    let identity =
+        container.require::<ServiceRef<IdentityMessage>>().map_err(anyhow::Error::from)?;
+    identity.ask(&scope, FindUserByEmail { email: email.to_owned() }).await?.ok_or_else(|| {
+        Stop::new(
+            Exit::Failed,
+            format!(
+                "nobody has the address {email}; make the account with `troupe admin create-user`"
+            ),
+        )
+    })
 }
 
 async fn grant(
@@ -58,12 +79,7 @@ async fn grant(
     let identity =
         container.require::<ServiceRef<IdentityMessage>>().map_err(anyhow::Error::from)?;
     let authz = container.require::<ServiceRef<AuthzMessage>>().map_err(anyhow::Error::from)?;
-    let user = identity
-        .ask(&scope, FindUserByEmail { email: email.to_owned() })
-        .await?
-        .ok_or_else(|| Stop::new(Exit::Failed, format!(
-            "nobody has the address {email}; make the account with `troupe admin create-user`"
-        )))?;
+    let user = account(offline, email).await?;
     let tenant = match organisation {
         None => None,
         Some(slug) => {

@@ -14,6 +14,7 @@ pub const PUBLIC: &[&str] = &[
     "GET /v1/auth/setup",
     "POST /v1/auth/setup",
     "POST /v1/auth/login",
+    "POST /v1/auth/login/code",
     "POST /v1/auth/password-reset",
     "POST /v1/auth/password-reset/confirm",
     "POST /v1/auth/refresh",
@@ -42,6 +43,11 @@ pub const FOREIGN: &[(&str, &str, &str)] = &[
     ("PATCH /v1/auth/api-keys/{id}", "/v1/auth/api-keys/{api_key}", r#"{"name":"mine"}"#),
     ("DELETE /v1/auth/api-keys/{id}", "/v1/auth/api-keys/{api_key}", ""),
     ("DELETE /v1/auth/sessions/{id}", "/v1/auth/sessions/{session}", ""),
+    (
+        "POST /v1/auth/users/{id}/second-factor/reset",
+        "/v1/auth/users/{user}/second-factor/reset",
+        r#"{"current_password":"not the password"}"#,
+    ),
     ("POST /v1/auth/switch", "/v1/auth/switch", r#"{"organisation":"{organisation}"}"#),
     ("GET /v1/authz/bindings/{id}", "/v1/authz/bindings/{binding}", ""),
     ("DELETE /v1/authz/bindings/{id}", "/v1/authz/bindings/{binding}", ""),
@@ -162,6 +168,7 @@ pub const OWN: &[(&str, &str, &str)] = &[
     ("GET /v1/audit/verify", "/v1/audit/verify", ""),
     ("GET /v1/audit/waiting", "/v1/audit/waiting", ""),
     ("GET /v1/auth/api-keys", "/v1/auth/api-keys", ""),
+    ("GET /v1/auth/second-factor", "/v1/auth/second-factor", ""),
     ("GET /v1/auth/sessions", "/v1/auth/sessions", ""),
     ("GET /v1/authz/bindings", "/v1/authz/bindings?subject={user}", ""),
     (
@@ -188,6 +195,19 @@ pub const WITHOUT_FOREIGN: &[(&str, &str)] = &[
     ("POST /v1/auth/logout", "ends the session of the token"),
     ("POST /v1/auth/logout-all", "ends the sessions of the token's user"),
     ("POST /v1/auth/password", "changes the password of the token's user, who gives the old one"),
+    (
+        "POST /v1/auth/second-factor/disable",
+        "removes the second factor of the token's user, who gives password and code",
+    ),
+    (
+        "POST /v1/auth/second-factor/recovery-codes",
+        "makes codes of the token's user, who gives password and code",
+    ),
+    (
+        "POST /v1/auth/second-factor/totp",
+        "sets up an app of the token's user, who gives the password",
+    ),
+    ("POST /v1/auth/second-factor/totp/confirm", "confirms the app of the token's user"),
     ("POST /v1/authz/roles", "makes a role in the token's organisation; the body names no thing"),
     ("POST /v1/blog/import", "writes to the token's organisation; the path in the body is a name"),
     ("POST /v1/blog/media", "stores in the token's organisation; the body is bytes"),

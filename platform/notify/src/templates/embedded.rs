@@ -27,6 +27,7 @@ pub(super) const TEMPLATES: &[Embedded] = embedded! {
     "en": [
         "auth.password_changed",
         "auth.password_reset",
+        "auth.second_factor_changed",
         "auth.sessions_revoked",
         "identity.deletion_requested",
         "identity.email_change",
@@ -37,6 +38,7 @@ pub(super) const TEMPLATES: &[Embedded] = embedded! {
     "de": [
         "auth.password_changed",
         "auth.password_reset",
+        "auth.second_factor_changed",
         "auth.sessions_revoked",
         "identity.deletion_requested",
         "identity.email_change",

@@ -36,6 +36,10 @@ fn sample(name: &str) -> Value {
         "identity.deletion_requested" => json!({"display_name": "Ada", "due_at": time}),
         "auth.password_reset" => json!({"display_name": "Ada", "link": link, "expires_at": time}),
         "auth.password_changed" => json!({"display_name": "Ada", "changed_at": time}),
+        "auth.second_factor_changed" => json!({
+            "display_name": "Ada", "change": "recovery_code_used", "recovery_codes_left": 9,
+            "changed_at": time,
+        }),
         "auth.sessions_revoked" => json!({"display_name": "Ada", "detected_at": time}),
         other => panic!("the template {other} has no sample; add what its owner gives it"),
     }

@@ -15,7 +15,7 @@ use crate::error;
 use crate::events::{self, SessionEvent};
 use crate::messages::{EndMembership, EndTenant, EndUser, Logout, LogoutEverywhere, RevokeSession};
 use crate::repository::sessions::{self, Ending, Whose};
-use crate::repository::{api_keys, credentials, one_time};
+use crate::repository::{api_keys, challenges, credentials, one_time, recovery_codes, totp};
 
 impl Sessions {
     pub(super) async fn revoke(
@@ -94,9 +94,12 @@ impl Sessions {
                 end_sessions(uow, Whose::User(user), "user_ended").await?;
                 api_keys::revoke_all(uow.conn(), Some(user), None, now).await?;
                 one_time::discard(uow.conn(), one_time::Purpose::PasswordReset, Some(user)).await?;
+                challenges::discard(uow.conn(), user, 0).await?;
                 if erase {
                     sessions::erase(uow.conn(), user).await?;
                     credentials::remove(uow.conn(), user).await?;
+                    totp::remove(uow.conn(), user).await?;
+                    recovery_codes::remove(uow.conn(), user).await?;
                 }
                 Ok(())
             })

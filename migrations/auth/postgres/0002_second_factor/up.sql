@@ -1,0 +1,34 @@
+-- Secrets of authenticator apps, sealed with the key that seals the signing keys. One that is not
+-- confirmed by a code counts for nothing. last_step is the time step of the code accepted last: no
+-- code is good twice.
+CREATE TABLE auth_totp (
+    user_id uuid NOT NULL PRIMARY KEY,
+    sealed_secret bytea NOT NULL,
+    last_step bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    confirmed_at timestamptz
+);
+
+-- Codes for whoever lost the app, each good once. Only the SHA-256 of user and code is kept.
+CREATE TABLE auth_recovery_codes (
+    user_id uuid NOT NULL,
+    code_hash bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    used_at timestamptz,
+    PRIMARY KEY (user_id, code_hash)
+);
+
+-- Logins that have passed the first step and wait for the second. Only the SHA-256 of a challenge is
+-- kept; tenant_id is the organisation that was asked for.
+CREATE TABLE auth_challenges (
+    token_hash bytea NOT NULL PRIMARY KEY,
+    user_id uuid NOT NULL,
+    tenant_id uuid,
+    first_factor text NOT NULL,
+    device text,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    used_at timestamptz
+);
+CREATE INDEX auth_challenges_user ON auth_challenges (user_id, created_at) WHERE used_at IS NULL;
+CREATE INDEX auth_challenges_expiry ON auth_challenges (expires_at);

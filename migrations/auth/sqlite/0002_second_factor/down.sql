@@ -1,0 +1,3 @@
+DROP TABLE auth_challenges;
+DROP TABLE auth_recovery_codes;
+DROP TABLE auth_totp;
