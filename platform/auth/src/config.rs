@@ -1,5 +1,8 @@
 //! The `[auth]` section: who may register, how long credentials live, what guessing costs.
 
+mod oidc;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +11,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use troupe_kernel::config::{ConfigFault, ConfigSection, Secret, units};
 
+pub use self::oidc::{LinkRule, OidcProviderConfig};
 use crate::keys::KEY_BYTES;
 use crate::lockout::LockoutRule;
 use crate::password::hash::HashCost;
@@ -45,6 +49,8 @@ pub struct AuthConfig {
     pub links: LinkConfig,
     /// The second step of logins.
     pub second_factor: SecondFactorConfig,
+    /// External providers by their names.
+    pub oidc: BTreeMap<String, OidcProviderConfig>,
     /// API keys one organisation may have.
     pub api_keys_max: u32,
 }
@@ -188,6 +194,7 @@ impl Default for AuthConfig {
             lockout: LockoutConfig::default(),
             links: LinkConfig::default(),
             second_factor: SecondFactorConfig::default(),
+            oidc: BTreeMap::new(),
             api_keys_max: 100,
         }
     }
@@ -279,6 +286,7 @@ impl ConfigSection for AuthConfig {
         if !(1..=1_000).contains(&self.tokens.sessions_max) {
             fault("tokens.sessions_max", "must be from 1 to 1000");
         }
+        faults.extend(self.oidc.iter().flat_map(|(name, provider)| provider.faults(name)));
         faults
     }
 }

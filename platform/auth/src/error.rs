@@ -248,3 +248,101 @@ pub fn not_a_person() -> Failure {
         "this is for people with a session; an API key cannot do it",
     )
 }
+
+/// The account has a password, which was not given.
+#[must_use]
+pub fn password_missing() -> Failure {
+    Failure::invalid("auth.password.missing", "give your password as well")
+        .field("/current_password", "is needed: this account has a password")
+}
+
+/// The account has no password, and the login was long ago.
+#[must_use]
+pub fn session_stale() -> Failure {
+    Failure::forbidden(
+        "auth.session.stale",
+        "log in again and repeat this within ten minutes; this account has no password to ask for",
+    )
+}
+
+/// No such provider.
+#[must_use]
+pub fn provider_unknown() -> Failure {
+    Failure::not_found("auth.provider.unknown", "this platform has no such provider")
+}
+
+/// The provider does not answer.
+#[must_use]
+pub fn provider_unavailable(name: &str, wait: Duration) -> Failure {
+    Failure::unavailable(
+        "auth.provider.unavailable",
+        format!("the provider {name} does not answer; try again later, or log in another way"),
+    )
+    .retry_after(wait)
+}
+
+/// The provider proved nobody.
+#[must_use]
+pub fn provider_refused(name: &str) -> Failure {
+    Failure::unauthenticated(
+        "auth.provider.refused",
+        format!("the answer of the provider {name} proves nobody; begin again"),
+    )
+}
+
+/// The provider sent the browser back without a code.
+#[must_use]
+pub fn provider_denied(name: &str) -> Failure {
+    Failure::unauthenticated(
+        "auth.provider.denied",
+        format!("the login at the provider {name} was cancelled or refused there; begin again"),
+    )
+}
+
+/// A way to a provider and back that leads nowhere.
+#[must_use]
+pub fn sign_in_refused() -> Failure {
+    Failure::unauthenticated(
+        "auth.sign_in.refused",
+        "this login was not begun in this browser, waited too long or was finished; begin again",
+    )
+}
+
+/// The provider tells no proven address.
+#[must_use]
+pub fn identity_unproven() -> Failure {
+    Failure::forbidden(
+        "auth.identity.unproven",
+        "the provider tells no confirmed e-mail address; confirm yours there, or log in another way and link the identity",
+    )
+}
+
+/// There is an account that this identity may not be linked to by itself.
+#[must_use]
+pub fn identity_unlinked() -> Failure {
+    Failure::conflict(
+        "auth.identity.unlinked",
+        "there is an account with this e-mail address; log in to it and link the identity there",
+    )
+}
+
+/// The identity is linked already.
+#[must_use]
+pub fn identity_taken() -> Failure {
+    Failure::conflict("auth.identity.taken", "this identity is linked to an account already")
+}
+
+/// No such identity of this user.
+#[must_use]
+pub fn identity_not_found() -> Failure {
+    Failure::not_found("auth.identity.not_found", "you have no such identity")
+}
+
+/// The last way to log in.
+#[must_use]
+pub fn identity_last() -> Failure {
+    Failure::conflict(
+        "auth.identity.last",
+        "you could not log in any more; set a password by a password reset first",
+    )
+}

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use troupe_kernel::ids::{SessionId, TenantId, UserId};
 use uuid::Uuid;
 
-use crate::messages::ApiKeyId;
+use crate::messages::{ApiKeyId, ExternalIdentityId};
 
 /// The platform was set up and has its first administrator.
 pub const SETUP_COMPLETED: &str = "auth.setup.completed";
@@ -33,6 +33,10 @@ pub const SECOND_FACTOR_DISABLED: &str = "auth.second_factor.disabled";
 pub const RECOVERY_CODE_USED: &str = "auth.recovery_code.used";
 /// There are new recovery codes, and the old ones are good no more.
 pub const RECOVERY_CODES_RENEWED: &str = "auth.recovery_codes.renewed";
+/// An identity at an external provider was linked to an account.
+pub const IDENTITY_LINKED: &str = "auth.identity.linked";
+/// An identity at an external provider was removed from an account.
+pub const IDENTITY_UNLINKED: &str = "auth.identity.unlinked";
 /// An API key was made.
 pub const API_KEY_CREATED: &str = "auth.api_key.created";
 /// An API key was revoked.
@@ -56,6 +60,17 @@ pub struct SessionEvent {
     pub session: SessionId,
     /// Why it ended; none when it started.
     pub reason: Option<String>,
+}
+
+/// Payload of the events about an external identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityEvent {
+    /// The user.
+    pub user: UserId,
+    /// The identity.
+    pub identity: ExternalIdentityId,
+    /// Name of the provider.
+    pub provider: String,
 }
 
 /// Payload of the events about an API key.

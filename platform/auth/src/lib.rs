@@ -13,6 +13,7 @@ pub mod keys;
 pub mod lockout;
 pub mod messages;
 mod module;
+pub mod oidc;
 pub mod password;
 pub mod permissions;
 pub mod reauthenticator;

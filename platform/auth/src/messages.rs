@@ -1,13 +1,14 @@
 //! The typed protocols of auth: one for each service, so that each has its own mailbox and bound.
 //!
-//! [`AccountMessage`], [`LoginMessage`], [`SecondFactorMessage`], [`SessionMessage`],
-//! [`ApiKeyMessage`] and [`KeyMessage`] are what routes, jobs, subscriptions and the command line ask; [`PasswordMessage`] stays inside
+//! [`AccountMessage`], [`LoginMessage`], [`OidcMessage`], [`SecondFactorMessage`],
+//! [`SessionMessage`], [`ApiKeyMessage`] and [`KeyMessage`] are what routes, jobs, subscriptions and the command line ask; [`PasswordMessage`] stays inside
 //! the module. Fields that are secret have the type [`SecretText`](crate::secret::SecretText) and
 //! stand on the redact list of their protocol.
 
 mod accounts;
 mod api_keys;
 mod internal;
+mod oidc;
 mod pages;
 mod second_factor;
 mod sessions;
@@ -26,6 +27,10 @@ pub use api_keys::{
 };
 pub use internal::{
     FindKey, GetPublicKeys, HashPassword, ReloadKeys, RotateKeys, Rotation, Verdict, VerifyPassword,
+};
+pub use oidc::{
+    Arrival, BeginLink, BeginSignIn, Departure, ExternalIdentity, ExternalIdentityId, FinishSignIn,
+    ListIdentities, ListProviders, ProviderInfo, StartSession, UnlinkIdentity,
 };
 pub use pages::{GetPage, PageName};
 pub use second_factor::{
@@ -58,6 +63,10 @@ protocol! {
         ConfirmPasswordReset => (),
         /// Ends the reset links of a user whose address changed.
         DiscardResets => (),
+        /// Answers the external identities of a user.
+        ListIdentities => Vec<ExternalIdentity>,
+        /// Removes an external identity of a user.
+        UnlinkIdentity => (),
         /// Makes an account, from the command line.
         AdminCreateUser => CreatedAccount,
         /// Makes a new set-up link, from the command line.
@@ -74,12 +83,32 @@ protocol! {
     redact ["email", "password", "challenge", "code", "access_token", "refresh_token"] {
         /// Starts a session with e-mail and password, or asks for the second step.
         Login => SignIn,
+        /// Starts a session of somebody whom a provider has proven, or asks for the second step.
+        StartSession => SignIn,
         /// Starts a session with the second step.
         AnswerChallenge => Tokens,
         /// Proves that whoever has a session also has the password.
         ProvePassword => (),
         /// Proves that whoever has a session also has the second factor.
         ProveCode => (),
+    }
+}
+
+protocol! {
+    /// Logins with external providers.
+    pub enum OidcMessage("auth.oidc", 1)
+    redact [
+        "state", "code", "cookies", "cookie", "location", "current_password", "challenge",
+        "access_token", "refresh_token", "email"
+    ] {
+        /// Answers the providers of this platform.
+        ListProviders => Vec<ProviderInfo>,
+        /// Sends a browser to a provider, to log in.
+        BeginSignIn => Departure,
+        /// Sends a browser to a provider, to link an identity.
+        BeginLink => Departure,
+        /// Takes what a browser brings back.
+        FinishSignIn => Arrival,
     }
 }
 

@@ -90,7 +90,7 @@ fn no_other_message_shows_its_secrets() {
 
 #[test]
 fn no_message_about_the_second_factor_shows_its_secrets() {
-    let (user, current_password) = (user(), secret());
+    let (user, current_password) = (user(), Some(secret()));
     check::<SecondFactorMessage>(
         EnrolTotp { user, current_password: current_password.clone() }.into(),
     );
@@ -103,6 +103,25 @@ fn no_message_about_the_second_factor_shows_its_secrets() {
         DisableTotp { user, current_password: current_password.clone(), code: secret() }.into(),
     );
     check::<SecondFactorMessage>(ResetSecondFactor { user, current_password }.into());
+}
+
+#[test]
+fn no_message_about_a_provider_shows_its_secrets() {
+    let (provider, user) = ("example".to_owned(), user());
+    let begin = BeginLink { provider: provider.clone(), user, current_password: Some(secret()) };
+    check::<OidcMessage>(begin.into());
+    check::<OidcMessage>(
+        FinishSignIn {
+            provider,
+            state: secret(),
+            code: Some(secret()),
+            error: None,
+            issuer: None,
+            cookies: Some(secret()),
+            device: None,
+        }
+        .into(),
+    );
 }
 
 #[test]

@@ -23,8 +23,10 @@ use crate::config::AuthConfig;
 use crate::keys::{SharedKeys, SharedSealer};
 use crate::messages::{
     AccountMessage, ApiKeyMessage, DiscardResets, EndMembership, EndTenant, EndUser, KeyMessage,
-    LoginMessage, PrepareSetup, RotateKeys, SecondFactorMessage, SessionMessage, SetupLink, Sweep,
+    LoginMessage, OidcMessage, PrepareSetup, RotateKeys, SecondFactorMessage, SessionMessage,
+    SetupLink, Sweep,
 };
+use crate::oidc::provider::Provider;
 use crate::password::hash::Hasher;
 use crate::permissions;
 use crate::reauthenticator::PasswordReauthenticator;
@@ -34,15 +36,19 @@ use crate::service::api_keys::ApiKeys;
 use crate::service::checks::{ApiKeyLoad, SessionLoad};
 use crate::service::keys::{KeyDesk, Keys};
 use crate::service::login::LoginDesk;
+use crate::service::oidc::OidcDesk;
 use crate::service::pages::Pages;
 use crate::service::passwords::Passwords;
-use crate::service::second_factors::{Proofs, SecondFactors};
+use crate::service::proofs::Proofs;
+use crate::service::second_factors::SecondFactors;
 use crate::service::sessions::Sessions;
 use crate::service::{Desk, Shared};
 
 /// The tables of auth.
-pub const MIGRATIONS: &[Migration] =
-    troupe_database::migrations!("auth", ["0001_auth", "0002_second_factor"]);
+pub const MIGRATIONS: &[Migration] = troupe_database::migrations!(
+    "auth",
+    ["0001_auth", "0002_second_factor", "0003_external_identities"]
+);
 
 /// What the node and the command line use of auth; provided in the container.
 #[derive(Clone)]
@@ -51,6 +57,8 @@ pub struct AuthHandle {
     pub accounts: ServiceRef<AccountMessage>,
     /// Logins.
     pub login: ServiceRef<LoginMessage>,
+    /// Logins with external providers.
+    pub oidc: ServiceRef<OidcMessage>,
     /// Authenticator apps and recovery codes.
     pub second_factors: ServiceRef<SecondFactorMessage>,
     /// Sessions and tokens.
@@ -128,7 +136,8 @@ impl Module for AuthModule {
             declarations: ctx.declarations(),
             config,
         });
-        let built = Built::new(&system, &desk, password_pool);
+        let providers = providers(&desk)?;
+        let built = Built::new(&system, &desk, password_pool, providers);
         ctx.provide::<dyn Authenticator>(built.authenticator.clone());
         if !ctx.require::<Reauthentication>()?.fill(built.again.clone()) {
             return Err(InitFault::new("another module proves callers again already").into());
@@ -159,7 +168,12 @@ struct Built {
 }
 
 impl Built {
-    fn new(system: &System, desk: &Desk, password_pool: ChildSpec) -> Self {
+    fn new(
+        system: &System,
+        desk: &Desk,
+        password_pool: ChildSpec,
+        providers: Vec<Provider>,
+    ) -> Self {
         let key_desk = KeyDesk {
             config: desk.config.clone(),
             db: desk.db.clone(),
@@ -177,6 +191,7 @@ impl Built {
         });
         let proofs = Proofs { login: login.clone(), password: again.clone() };
         let (second_factors, factors_child) = SecondFactors::pool(system, desk, &proofs);
+        let (oidc, oidc_children) = OidcDesk::with_pools(system, desk, &proofs, providers);
         let (accounts, accounts_child) = Accounts::pool(system, desk);
         let (api_keys, api_keys_child) = ApiKeys::pool(system, desk);
         let (pages, pages_child) = Pages::service(system);
@@ -199,10 +214,11 @@ impl Built {
             .strategy(Strategy::OneForOne)
             .children([password_pool, keys_child, live_child, good_child, sessions_child])
             .children(login_children)
+            .children(oidc_children)
             .children([factors_child, accounts_child, api_keys_child, pages_child])
             .into_spec();
         let services =
-            Services { accounts, login, second_factors, sessions, api_keys, keys, pages };
+            Services { accounts, login, oidc, second_factors, sessions, api_keys, keys, pages };
         let health = signing_key(desk.clone());
         Self { services, authenticator: Arc::new(authenticator), again, health, tree }
     }
@@ -211,6 +227,7 @@ impl Built {
         AuthHandle {
             accounts: self.services.accounts.clone(),
             login: self.services.login.clone(),
+            oidc: self.services.oidc.clone(),
             second_factors: self.services.second_factors.clone(),
             sessions: self.services.sessions.clone(),
             api_keys: self.services.api_keys.clone(),
@@ -236,6 +253,21 @@ impl Built {
             .health(self.health)
             .child(self.tree)
     }
+}
+
+/// The external providers of the configuration.
+fn providers(desk: &Desk) -> Result<Vec<Provider>, Vec<InitFault>> {
+    let (mut providers, mut faults) = (Vec::new(), Vec::new());
+    for (name, config) in &desk.config.oidc {
+        let redirect = Some(config.redirect_url.clone())
+            .filter(|address| !address.is_empty())
+            .unwrap_or_else(|| desk.config.link(&format!("/v1/auth/oidc/{name}/callback")));
+        match Provider::new(name, config, &redirect, desk.clock.clone()) {
+            Ok(provider) => providers.push(provider),
+            Err(fault) => faults.push(InitFault::new(format!("auth.oidc.{name}: {fault}"))),
+        }
+    }
+    if faults.is_empty() { Ok(providers) } else { Err(faults) }
 }
 
 /// A node that can issue no token is not ready.

@@ -6,6 +6,8 @@ pub mod api_keys;
 pub mod challenges;
 pub mod credentials;
 pub mod failures;
+pub mod flows;
+pub mod identities;
 pub mod one_time;
 pub mod recovery_codes;
 pub mod refresh_tokens;

@@ -5,6 +5,7 @@
 mod accounts;
 mod api_keys;
 mod bodies;
+mod oidc;
 mod pages;
 mod second_factor;
 mod sessions;
@@ -17,8 +18,8 @@ use troupe_kernel::routes::Route;
 
 use crate::error;
 use crate::messages::{
-    AccountMessage, ApiKeyMessage, GetPublicKeys, KeyMessage, LoginMessage, PageMessage,
-    SecondFactorMessage, SessionMessage,
+    AccountMessage, ApiKeyMessage, GetPublicKeys, KeyMessage, LoginMessage, OidcMessage,
+    PageMessage, SecondFactorMessage, SessionMessage,
 };
 
 const TAG: &str = "auth";
@@ -30,6 +31,7 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 pub(crate) struct Services {
     pub(crate) accounts: ServiceRef<AccountMessage>,
     pub(crate) login: ServiceRef<LoginMessage>,
+    pub(crate) oidc: ServiceRef<OidcMessage>,
     pub(crate) second_factors: ServiceRef<SecondFactorMessage>,
     pub(crate) sessions: ServiceRef<SessionMessage>,
     pub(crate) api_keys: ServiceRef<ApiKeyMessage>,
@@ -42,6 +44,7 @@ pub(crate) fn routes(services: &Services) -> Vec<Route> {
     let mut routes = accounts::routes(services);
     routes.extend(sessions::routes(services));
     routes.extend(second_factor::routes(services));
+    routes.extend(oidc::routes(services));
     routes.extend(api_keys::routes(&services.api_keys));
     routes.extend(pages::routes(&services.pages));
     routes.push(public_keys(&services.keys));

@@ -7,6 +7,8 @@
 //! | `sessions` | 8 | 1024 | the request being handled |
 //! | `login` | 1, only forwards | 1024 | nothing |
 //! | `login-N` | 1 each | a part of `password_pool.queue` | the login being handled |
+//! | `oidc` | 1, only forwards | 1024 | nothing |
+//! | `oidc-NAME` | 4 each | 64 | the request being handled |
 //! | `second-factors` | 4 | 256 | the request being handled |
 //! | `accounts` | 4 | 256 | the request being handled |
 //! | `api-keys` | 2 | 256 | the request being handled |
@@ -19,12 +21,15 @@ pub mod api_keys;
 pub mod checks;
 mod codes;
 mod guard;
+mod identities;
 pub mod key_file;
 pub mod keys;
 pub mod login;
+pub mod oidc;
 pub mod pages;
 pub mod passwords;
 mod proof;
+pub mod proofs;
 mod registration;
 mod resets;
 pub mod second_factors;

@@ -66,9 +66,16 @@ pub(crate) async fn with_house(test: impl AsyncFn(&House)) {
 
 /// Runs a test on both dialects with further settings (lines of TOML below `[auth]`).
 pub(crate) async fn with_config(settings: &str, test: impl AsyncFn(&House)) {
-    let clock = Arc::new(ManualClock::default());
+    with_clock(ManualClock::default(), settings, test).await;
+}
+
+/// Runs a test on both dialects with a clock that stands at some time.
+pub(crate) async fn with_clock(clock: ManualClock, settings: &str, test: impl AsyncFn(&House)) {
+    let start = clock.now();
+    let clock = Arc::new(clock);
     let shared: SharedClock = clock.clone();
     for_both_with(MIGRATIONS, shared, async |db: Db| {
+        clock.set(start);
         let house = House::build(db, clock.clone(), settings).await.expect("the module starts");
         test(&house).await;
         house.universe.finish().await;

@@ -121,6 +121,9 @@ async fn every_route_says_who_may_use_it_and_what_it_takes_and_gives() {
                 "GET /setup",
                 "GET /setup/page.css",
                 "GET /setup/setup.js",
+                "GET /v1/auth/oidc",
+                "GET /v1/auth/oidc/{provider}/callback",
+                "GET /v1/auth/oidc/{provider}/start",
                 "GET /v1/auth/setup",
                 "POST /v1/auth/login",
                 "POST /v1/auth/login/code",
@@ -132,7 +135,7 @@ async fn every_route_says_who_may_use_it_and_what_it_takes_and_gives() {
             ],
             "nothing else is open to everybody"
         );
-        assert_eq!(house.parts.routes.len(), open.len() + 17);
+        assert_eq!(house.parts.routes.len(), open.len() + 20);
     })
     .await;
 }

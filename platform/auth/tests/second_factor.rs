@@ -10,8 +10,7 @@ use troupe_auth::messages::{
     GetSecondFactor, RenewRecoveryCodes, ResetSecondFactor, SecondFactor, SecondFactorMessage,
     SignIn, Sweep, Tokens,
 };
-use troupe_auth::repository::{challenges, recovery_codes, totp};
-use troupe_database::{DbTimestamp, DbUuid, UnitOfWork};
+use troupe_auth::repository::{recovery_codes, totp};
 use troupe_identity_messages::{self as identity, OrganisationStatus, UserStatus};
 use troupe_kernel::error::Failure;
 use troupe_kernel::event::Event;
@@ -50,7 +49,7 @@ async fn signed_in(house: &House, app: &App) -> Tokens {
 fn disable(tokens: &Tokens, password: &str, code: &str) -> DisableTotp {
     DisableTotp {
         user: tokens.user,
-        current_password: SecretText::new(password),
+        current_password: Some(SecretText::new(password)),
         code: SecretText::new(code),
     }
 }
@@ -104,10 +103,13 @@ async fn setting_up_asks_for_the_password_and_never_replaces_an_app_that_counts(
         let tokens = house.session().await;
         let begin = |password: &str| EnrolTotp {
             user: tokens.user,
-            current_password: SecretText::new(password),
+            current_password: Some(SecretText::new(password)),
         };
         let refused = ask(house, &by(&tokens), begin(OTHER_PASSWORD)).await;
         assert_eq!(code(refused), "auth.password.wrong");
+        let silent = EnrolTotp { user: tokens.user, current_password: None };
+        let refused = ask(house, &by(&tokens), silent).await;
+        assert_eq!(code(refused), "auth.password.missing");
         let mut by_key = by(&tokens);
         let principal = by_key.origin_mut().principal.as_mut().expect("somebody");
         std::sync::Arc::make_mut(principal).kind = PrincipalKind::Service;
@@ -204,7 +206,7 @@ async fn new_recovery_codes_end_the_old_ones() {
         let tokens = signed_in(house, &app).await;
         let renew = |code: &str| RenewRecoveryCodes {
             user: tokens.user,
-            current_password: SecretText::new(PASSWORD),
+            current_password: Some(SecretText::new(PASSWORD)),
             code: SecretText::new(code),
         };
         house.clock.advance(STEP);
@@ -415,7 +417,7 @@ async fn an_administrator_resets_a_factor_that_was_lost() {
         let administrator = house.log_in(ADMINISTRATOR, PASSWORD).await.expect("logs in");
         let reset = |password: &str| ResetSecondFactor {
             user: member.user,
-            current_password: SecretText::new(password),
+            current_password: Some(SecretText::new(password)),
         };
         let scope = by(&administrator);
         let refused = ask(house, &scope, reset(OTHER_PASSWORD)).await;
@@ -432,85 +434,6 @@ async fn an_administrator_resets_a_factor_that_was_lost() {
         let from_the_command_line = AdminResetSecondFactor { user: member.user };
         ask(house, &from("192.0.2.1"), from_the_command_line).await.expect("reset");
         assert!(house.log_in(MEMBER, PASSWORD).await.is_ok());
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_stored_secret_is_sealed_for_its_owner() {
-    with_house(async |house: &House| {
-        let member = house.member().await;
-        let (app, _) = App::begun(house, MEMBER).await;
-        let row = house.db.read(async |conn| Ok(totp::find(conn, member.user).await?)).await;
-        let row = row.expect("can be read").expect("is there");
-        assert_eq!(row.sealed_secret.len(), 12 + 20 + 16, "nonce, secret, tag");
-        let administrator = house.log_in(ADMINISTRATOR, PASSWORD).await.expect("logs in");
-        let moved = totp::TotpRow { user_id: DbUuid::of(administrator.user), ..row };
-        let scope = from("192.0.2.1");
-        let work = async move |uow: &mut UnitOfWork| Ok(totp::begin(uow.conn(), &moved).await?);
-        assert!(house.db.transaction(&scope, work).await.expect("stored"));
-        assert_eq!(code(app.confirm(house, &administrator).await), "auth.key.sealed");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn rows_of_the_second_step_are_good_once() {
-    with_house(async |house: &House| {
-        let now = house.now();
-        let user = UserId::from(uuid::Uuid::now_v7());
-        let row = totp::TotpRow {
-            user_id: DbUuid::of(user),
-            sealed_secret: vec![1],
-            last_step: 0,
-            created_at: DbTimestamp(now),
-            confirmed_at: None,
-        };
-        let challenge = challenges::ChallengeRow {
-            token_hash: vec![7; 32],
-            user_id: DbUuid::of(user),
-            tenant_id: None,
-            first_factor: "password".to_owned(),
-            device: None,
-            created_at: DbTimestamp(now),
-            expires_at: DbTimestamp(now.plus(STEP)),
-            used_at: None,
-        };
-        let work = async move |uow: &mut UnitOfWork| {
-            let conn = uow.conn();
-            assert!(totp::begin(conn, &row).await?);
-            assert!(!totp::advance(conn, user, 1).await?, "not confirmed");
-            let other = totp::TotpRow { sealed_secret: vec![2], ..row.clone() };
-            assert!(totp::begin(conn, &other).await?, "in place of the first");
-            assert!(!totp::confirm(conn, &row, 5, now).await?, "replaced");
-            assert!(totp::confirm(conn, &other, 5, now).await?);
-            assert!(!totp::confirm(conn, &other, 6, now).await?, "once");
-            assert!(!totp::begin(conn, &row).await?, "a confirmed one stays");
-            let steps = [(5, false), (6, true), (6, false), (4, false), (8, true)];
-            for (step, expected) in steps {
-                assert_eq!(totp::advance(conn, user, step).await?, expected, "{step}");
-            }
-            assert_eq!(totp::sweep(conn, now.plus(STEP)).await?, 0, "a confirmed one stays");
-            recovery_codes::replace(conn, user, &[[1; 32], [2; 32]], now).await?;
-            assert!(recovery_codes::is_usable(conn, user, &[1; 32]).await?);
-            assert!(recovery_codes::consume(conn, user, &[1; 32], now).await?);
-            assert!(!recovery_codes::consume(conn, user, &[1; 32], now).await?, "once");
-            assert!(!recovery_codes::is_usable(conn, user, &[1; 32]).await?);
-            assert_eq!(recovery_codes::left(conn, user).await?, 1);
-            challenges::insert(conn, &challenge).await?;
-            let found = challenges::find_usable(conn, &[7; 32], now).await?;
-            assert_eq!(found.as_ref(), Some(&challenge));
-            let late = now.plus(STEP);
-            assert_eq!(challenges::find_usable(conn, &[7; 32], late).await?, None);
-            assert!(!challenges::consume(conn, &[7; 32], late).await?, "too late");
-            assert_eq!(challenges::discard(conn, user, 1).await?, 0);
-            assert!(challenges::consume(conn, &[7; 32], now).await?);
-            assert!(!challenges::consume(conn, &[7; 32], now).await?, "once");
-            assert_eq!(challenges::discard(conn, user, 0).await?, 0, "a used one is kept");
-            assert_eq!(challenges::sweep(conn, late.plus(STEP)).await?, 1);
-            Ok(())
-        };
-        house.db.transaction(&from("192.0.2.1"), work).await.expect("commits");
     })
     .await;
 }

@@ -71,14 +71,16 @@ pub struct SecondFactor {
 
 /// Makes a secret for an authenticator app. It counts from when a code confirms it.
 ///
-/// Fails with `auth.password.wrong` (forbidden), `auth.login.locked`, `auth.totp.enrolled`
-/// (conflict) when there is an app already.
+/// Fails with `auth.password.wrong` (forbidden), `auth.login.locked`, `auth.password.missing`
+/// (invalid) when the account has a password and none is given, `auth.session.stale` (forbidden)
+/// when it has none and the login was long ago, `auth.totp.enrolled` (conflict) when there is an app
+/// already.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EnrolTotp {
     /// The user.
     pub user: UserId,
-    /// Their password, which whoever stole a token does not know.
-    pub current_password: SecretText,
+    /// Their password, which whoever stole a token does not know; none if they have none.
+    pub current_password: Option<SecretText>,
 }
 
 /// A secret for an authenticator app; the only answer that shows it.
@@ -113,14 +115,14 @@ pub struct RecoveryCodes {
 
 /// Makes new recovery codes; the old ones are good no more.
 ///
-/// Fails with `auth.password.wrong` and `auth.code.wrong` (forbidden), `auth.login.locked`,
-/// `auth.totp.not_enrolled` (conflict).
+/// Fails like [`EnrolTotp`], and with `auth.code.wrong` (forbidden), `auth.totp.not_enrolled`
+/// (conflict).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RenewRecoveryCodes {
     /// The user.
     pub user: UserId,
-    /// Their password.
-    pub current_password: SecretText,
+    /// Their password, if they have one.
+    pub current_password: Option<SecretText>,
     /// A code of the app, or a recovery code.
     pub code: SecretText,
 }
@@ -130,22 +132,21 @@ pub struct RenewRecoveryCodes {
 pub struct DisableTotp {
     /// The user.
     pub user: UserId,
-    /// Their password.
-    pub current_password: SecretText,
+    /// Their password, if they have one.
+    pub current_password: Option<SecretText>,
     /// A code of the app, or a recovery code.
     pub code: SecretText,
 }
 
 /// Removes the second factor of somebody who lost app and recovery codes.
 ///
-/// Fails with `auth.password.wrong` (forbidden), `auth.login.locked`, `auth.totp.not_enrolled`
-/// (conflict), `identity.user.not_found`.
+/// Fails like [`EnrolTotp`], and with `auth.totp.not_enrolled` (conflict), `identity.user.not_found`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ResetSecondFactor {
     /// Who lost it.
     pub user: UserId,
-    /// The password of the administrator who calls.
-    pub current_password: SecretText,
+    /// The password of the administrator who calls, if they have one.
+    pub current_password: Option<SecretText>,
 }
 
 /// Removes the second factor of an account, from the command line. Fails like [`ResetSecondFactor`].

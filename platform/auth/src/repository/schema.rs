@@ -147,3 +147,35 @@ diesel::table! {
         used_at -> Nullable<Instant>,
     }
 }
+
+diesel::table! {
+    use diesel::sql_types::{Nullable, Text};
+    use super::{Id, Instant};
+
+    auth_identities (id) {
+        id -> Id,
+        user_id -> Id,
+        issuer -> Text,
+        subject -> Text,
+        provider -> Text,
+        email -> Nullable<Text>,
+        created_at -> Instant,
+        last_used_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Binary, Nullable, Text};
+    use super::{Id, Instant};
+
+    auth_flows (state_hash) {
+        state_hash -> Binary,
+        browser_hash -> Binary,
+        provider -> Text,
+        link_user -> Nullable<Id>,
+        tenant_id -> Nullable<Id>,
+        created_at -> Instant,
+        expires_at -> Instant,
+        used_at -> Nullable<Instant>,
+    }
+}

@@ -141,16 +141,19 @@ pub(super) struct CodeBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordProofBody {
-    /// One's password, which whoever stole a token does not know.
-    pub(super) current_password: SecretText,
+    /// One's password, which whoever stole a token does not know. Whoever has none leaves it out and
+    /// must have logged in within ten minutes.
+    #[serde(default)]
+    pub(super) current_password: Option<SecretText>,
 }
 
 /// The proof that it is the person who asks, who has a second factor.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProofBody {
-    /// One's password, which whoever stole a token does not know.
-    pub(super) current_password: SecretText,
+    /// One's password; whoever has none leaves it out and must have logged in within ten minutes.
+    #[serde(default)]
+    pub(super) current_password: Option<SecretText>,
     /// A code of the authenticator app, or a recovery code.
     pub(super) code: SecretText,
 }

@@ -91,6 +91,14 @@ impl Service for Accounts {
                 self.discard_resets(request, &scope).await?;
                 ctx.reply(request, ())
             }
+            AccountMessage::ListIdentities(query) => {
+                let identities = self.list_identities(query).await?;
+                ctx.reply(query, identities)
+            }
+            AccountMessage::UnlinkIdentity(request) => {
+                self.unlink(request, &scope).await?;
+                ctx.reply(request, ())
+            }
             AccountMessage::AdminCreateUser(request) => {
                 let created = self.admin_create(request, &scope).await?;
                 ctx.reply(request, created)

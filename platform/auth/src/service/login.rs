@@ -19,7 +19,7 @@ use troupe_identity_messages::{FindUserByEmail, User, UserStatus};
 use troupe_kernel::audit::AuditRecord;
 use troupe_kernel::error::Failure;
 use troupe_kernel::event::Event;
-use troupe_kernel::ids::{SessionId, UserId};
+use troupe_kernel::ids::{SessionId, TenantId, UserId};
 use troupe_kernel::invalidation::RevokeSession;
 
 use self::second_step::SecondStep;
@@ -29,7 +29,9 @@ use super::tokens::{self, NewSession};
 use super::{Desk, codes, standing, unrepeated};
 use crate::error;
 use crate::events::{self, SessionEvent};
-use crate::messages::{Login, LoginMessage, ProvePassword, SignIn, Tokens, VerifyPassword};
+use crate::messages::{
+    Login, LoginMessage, ProvePassword, SignIn, StartSession, Tokens, VerifyPassword,
+};
 use crate::repository::credentials;
 use crate::repository::sessions::{self, Ending, SessionRow};
 use crate::secret::new_token;
@@ -82,6 +84,7 @@ impl Service for LoginDesk {
     ) -> Handled {
         let parties = match &**message {
             LoginMessage::Login(login) => Parties::new(&login.email, ctx.scope()),
+            LoginMessage::StartSession(request) => Parties::new(&request.email, ctx.scope()),
             LoginMessage::AnswerChallenge(request) => {
                 Parties::of_challenge(&request.challenge, ctx.scope())
             }
@@ -110,11 +113,13 @@ impl Service for LoginShard {
         match &**message {
             LoginMessage::Login(login) => {
                 let outcome = self.login(login, &scope).await;
-                count(outcome.as_ref().map(|outcome| match outcome {
-                    SignIn::Complete(_) => "accepted",
-                    SignIn::Challenged(_) => "challenged",
-                }));
+                count(outcome.as_ref().map(step));
                 ctx.reply(login, outcome?)
+            }
+            LoginMessage::StartSession(request) => {
+                let outcome = self.start_session(request, &scope).await;
+                count(outcome.as_ref().map(step));
+                ctx.reply(request, outcome?)
             }
             LoginMessage::AnswerChallenge(request) => {
                 let outcome = self.answer(request, &scope).await;
@@ -145,9 +150,30 @@ impl LoginShard {
             tokens::choose_organisation(&self.desk, scope, user.id, login.organisation).await?;
         let new = NewSession { user: user.id, tenant, device: login.device.clone() };
         let opening = Opening { new, parties, proof: Proof::Password(proven) };
-        if codes::is_enrolled(&self.desk, user.id).await? {
-            let challenge = self.challenge(scope, opening, login.organisation).await?;
-            return Ok(SignIn::Challenged(challenge));
+        self.go_on(scope, opening, login.organisation).await
+    }
+
+    /// The provider's proof takes the place of the password; a second factor is asked for as ever.
+    async fn start_session(&self, start: &StartSession, scope: &Scope) -> Result<SignIn, Failure> {
+        let StartSession { user, organisation, .. } = *start;
+        let tenant = tokens::choose_organisation(&self.desk, scope, user, organisation).await?;
+        let opening = Opening {
+            new: NewSession { user, tenant, device: start.device.clone() },
+            parties: Parties::new(&start.email, scope),
+            proof: Proof::External(start.first_factor.clone()),
+        };
+        self.go_on(scope, opening, organisation).await
+    }
+
+    /// The session, or the challenge where there is a second factor.
+    async fn go_on(
+        &self,
+        scope: &Scope,
+        opening: Opening,
+        wanted: Option<TenantId>,
+    ) -> Result<SignIn, Failure> {
+        if codes::is_enrolled(&self.desk, opening.new.user).await? {
+            return Ok(SignIn::Challenged(self.challenge(scope, opening, wanted).await?));
         }
         Ok(SignIn::Complete(self.open(scope, opening).await?))
     }
@@ -240,6 +266,14 @@ impl LoginShard {
     }
 }
 
+/// How far a login came, for the count.
+fn step(outcome: &SignIn) -> &'static str {
+    match outcome {
+        SignIn::Complete(_) => "accepted",
+        SignIn::Challenged(_) => "challenged",
+    }
+}
+
 fn count(outcome: Result<&'static str, &Failure>) {
     let outcome = match outcome {
         Ok(outcome) => outcome,
@@ -262,6 +296,8 @@ struct Opening {
 enum Proof {
     /// The password of an account without a second factor, or its first step.
     Password(Proven),
+    /// What an external provider proved, named for the audit.
+    External(String),
     /// The answer to a challenge.
     Codes(SecondStep),
 }
@@ -271,6 +307,7 @@ impl Proof {
     fn factors(&self) -> Vec<&str> {
         match self {
             Self::Password(_) => vec!["password"],
+            Self::External(name) => vec![name],
             Self::Codes(step) => step.factors().to_vec(),
         }
     }
@@ -279,6 +316,7 @@ impl Proof {
     async fn hold(&self, uow: &mut UnitOfWork, user: UserId) -> Result<(), Failure> {
         match self {
             Self::Password(proven) => proven.hold(uow, user).await,
+            Self::External(_) => Ok(()),
             Self::Codes(step) => step.hold(uow).await,
         }
     }

@@ -4,21 +4,19 @@
 //! password, and with a code where there is a factor; both are proven at the desk of logins, where
 //! failures are counted. Permanent; a crash loses the request being handled.
 
-use std::sync::Arc;
-
 use troupe_actors::{ChildSpec, Context, Handled, Lent, Scope, Service, ServiceRef, Spec, System};
 use troupe_database::{DbTimestamp, DbUuid, UnitOfWork};
 use troupe_identity_messages::{GetUser, User};
 use troupe_kernel::audit::AuditRecord;
 use troupe_kernel::error::Failure;
 use troupe_kernel::ids::UserId;
-use troupe_kernel::ports::Reauthenticator;
 
 use super::codes::{self, Change};
+use super::proofs::Proofs;
 use super::{Desk, unrepeated};
 use crate::messages::{
-    ConfirmTotp, DisableTotp, EnrolTotp, LoginMessage, ProveCode, RecoveryCodes,
-    RenewRecoveryCodes, ResetSecondFactor, SecondFactor, SecondFactorMessage, TotpEnrolment,
+    ConfirmTotp, DisableTotp, EnrolTotp, ProveCode, RecoveryCodes, RenewRecoveryCodes,
+    ResetSecondFactor, SecondFactor, SecondFactorMessage, TotpEnrolment,
 };
 use crate::repository::totp::TotpRow;
 use crate::repository::{challenges, recovery_codes, totp as rows};
@@ -27,15 +25,6 @@ use crate::{error, recovery_code, totp};
 
 const WORKERS: usize = 4;
 const CAPACITY: usize = 256;
-
-/// What the pool works with besides the desk.
-#[derive(Clone)]
-pub struct Proofs {
-    /// Where codes are proven.
-    pub login: ServiceRef<LoginMessage>,
-    /// Proves the password of the caller.
-    pub password: Arc<dyn Reauthenticator>,
-}
 
 /// One worker of the pool.
 pub struct SecondFactors {
@@ -77,7 +66,7 @@ impl SecondFactors {
     }
 
     async fn enrol(&self, request: &EnrolTotp, scope: &Scope) -> Result<TotpEnrolment, Failure> {
-        self.proofs.password.reauthenticate(request.current_password.clone(), scope).await?;
+        self.proofs.caller(&self.desk, scope, request.current_password.as_ref()).await?;
         let user = self.user(request.user, scope).await?;
         let secret = totp::new_secret()?;
         let sealed_secret = self.desk.sealer.get().seal(&codes::seal_name(user.id), &secret)?;
@@ -150,7 +139,7 @@ impl SecondFactors {
         scope: &Scope,
     ) -> Result<RecoveryCodes, Failure> {
         let RenewRecoveryCodes { user, current_password, code } = request;
-        let user = self.prove(*user, current_password, code, scope).await?;
+        let user = self.prove(*user, current_password.as_ref(), code, scope).await?;
         let codes = recovery_code::generate()?;
         let hashes = hashes(user.id, &codes);
         self.desk
@@ -169,12 +158,12 @@ impl SecondFactors {
 
     async fn disable(&self, request: &DisableTotp, scope: &Scope) -> Result<(), Failure> {
         let DisableTotp { user, current_password, code } = request;
-        let user = self.prove(*user, current_password, code, scope).await?;
+        let user = self.prove(*user, current_password.as_ref(), code, scope).await?;
         self.remove(user, scope).await
     }
 
     async fn reset(&self, request: &ResetSecondFactor, scope: &Scope) -> Result<(), Failure> {
-        self.proofs.password.reauthenticate(request.current_password.clone(), scope).await?;
+        self.proofs.caller(&self.desk, scope, request.current_password.as_ref()).await?;
         let user = self.user(request.user, scope).await?;
         self.remove(user, scope).await
     }
@@ -183,11 +172,11 @@ impl SecondFactors {
     async fn prove(
         &self,
         user: UserId,
-        password: &SecretText,
+        password: Option<&SecretText>,
         code: &SecretText,
         scope: &Scope,
     ) -> Result<User, Failure> {
-        self.proofs.password.reauthenticate(password.clone(), scope).await?;
+        self.proofs.caller(&self.desk, scope, password).await?;
         if !codes::is_enrolled(&self.desk, user).await? {
             return Err(error::totp_not_enrolled());
         }

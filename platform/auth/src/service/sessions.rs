@@ -18,7 +18,8 @@ use crate::messages::{
     ListSessions, NoteUse, Session, SessionMessage, Sweep, Swept, Switch, Switched,
 };
 use crate::repository::{
-    api_keys, challenges, failures, one_time, refresh_tokens, sessions, sessions::SessionRow, totp,
+    api_keys, challenges, failures, flows, one_time, refresh_tokens, sessions,
+    sessions::SessionRow, totp,
 };
 
 const WORKERS: usize = 8;
@@ -116,6 +117,7 @@ impl Sessions {
                 let rows = refresh_tokens::sweep(uow.conn(), now).await?
                     + one_time::sweep(uow.conn(), now.minus(KEPT)).await?
                     + challenges::sweep(uow.conn(), now.minus(KEPT)).await?
+                    + flows::sweep(uow.conn(), now.minus(KEPT)).await?
                     + totp::sweep(uow.conn(), now.minus(enrolment)).await?
                     + failures::sweep(uow.conn(), now.minus(forgotten)).await?
                     + sessions::sweep(uow.conn(), now.minus(KEPT)).await?

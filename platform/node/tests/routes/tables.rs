@@ -11,6 +11,9 @@ pub const PUBLIC: &[&str] = &[
     "GET /setup",
     "GET /setup/page.css",
     "GET /setup/setup.js",
+    "GET /v1/auth/oidc",
+    "GET /v1/auth/oidc/{provider}/callback",
+    "GET /v1/auth/oidc/{provider}/start",
     "GET /v1/auth/setup",
     "POST /v1/auth/setup",
     "POST /v1/auth/login",
@@ -168,6 +171,7 @@ pub const OWN: &[(&str, &str, &str)] = &[
     ("GET /v1/audit/verify", "/v1/audit/verify", ""),
     ("GET /v1/audit/waiting", "/v1/audit/waiting", ""),
     ("GET /v1/auth/api-keys", "/v1/auth/api-keys", ""),
+    ("GET /v1/auth/identities", "/v1/auth/identities", ""),
     ("GET /v1/auth/second-factor", "/v1/auth/second-factor", ""),
     ("GET /v1/auth/sessions", "/v1/auth/sessions", ""),
     ("GET /v1/authz/bindings", "/v1/authz/bindings?subject={user}", ""),
@@ -195,6 +199,14 @@ pub const WITHOUT_FOREIGN: &[(&str, &str)] = &[
     ("POST /v1/auth/logout", "ends the session of the token"),
     ("POST /v1/auth/logout-all", "ends the sessions of the token's user"),
     ("POST /v1/auth/password", "changes the password of the token's user, who gives the old one"),
+    (
+        "DELETE /v1/auth/identities/{id}",
+        "removes an identity of the token's user; one of another is tried in the tests of auth",
+    ),
+    (
+        "POST /v1/auth/oidc/{provider}/link",
+        "links an identity with the token's user, who gives the password",
+    ),
     (
         "POST /v1/auth/second-factor/disable",
         "removes the second factor of the token's user, who gives password and code",

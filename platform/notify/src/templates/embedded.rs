@@ -25,6 +25,7 @@ macro_rules! embedded {
 /// Every built-in template.
 pub(super) const TEMPLATES: &[Embedded] = embedded! {
     "en": [
+        "auth.identity_changed",
         "auth.password_changed",
         "auth.password_reset",
         "auth.second_factor_changed",
@@ -36,6 +37,7 @@ pub(super) const TEMPLATES: &[Embedded] = embedded! {
         "identity.verify_email",
     ],
     "de": [
+        "auth.identity_changed",
         "auth.password_changed",
         "auth.password_reset",
         "auth.second_factor_changed",

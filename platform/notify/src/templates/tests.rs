@@ -36,6 +36,9 @@ fn sample(name: &str) -> Value {
         "identity.deletion_requested" => json!({"display_name": "Ada", "due_at": time}),
         "auth.password_reset" => json!({"display_name": "Ada", "link": link, "expires_at": time}),
         "auth.password_changed" => json!({"display_name": "Ada", "changed_at": time}),
+        "auth.identity_changed" => json!({
+            "display_name": "Ada", "change": "linked", "provider": "example", "changed_at": time,
+        }),
         "auth.second_factor_changed" => json!({
             "display_name": "Ada", "change": "recovery_code_used", "recovery_codes_left": 9,
             "changed_at": time,

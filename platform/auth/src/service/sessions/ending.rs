@@ -15,7 +15,9 @@ use crate::error;
 use crate::events::{self, SessionEvent};
 use crate::messages::{EndMembership, EndTenant, EndUser, Logout, LogoutEverywhere, RevokeSession};
 use crate::repository::sessions::{self, Ending, Whose};
-use crate::repository::{api_keys, challenges, credentials, one_time, recovery_codes, totp};
+use crate::repository::{
+    api_keys, challenges, credentials, identities, one_time, recovery_codes, totp,
+};
 
 impl Sessions {
     pub(super) async fn revoke(
@@ -100,6 +102,7 @@ impl Sessions {
                     credentials::remove(uow.conn(), user).await?;
                     totp::remove(uow.conn(), user).await?;
                     recovery_codes::remove(uow.conn(), user).await?;
+                    identities::erase(uow.conn(), user).await?;
                 }
                 Ok(())
             })

@@ -1,0 +1,5 @@
+//! OpenID Connect: what a sign-in with an external provider is made of, without accounts and sessions.
+
+pub mod binding;
+pub mod http;
+pub mod provider;
