@@ -18,10 +18,11 @@ use crate::workspace::Workspace;
 const POSTGRES: &str = "TROUPE_TEST_POSTGRES";
 
 /// The variables by which tests find Kafka and the programs of a broker that they may kill, and the
-/// package whose tests run again with them.
+/// tests that run again with them. As the whole workspace: everything else is built the same way then.
 const KAFKA: &str = "TROUPE_TEST_KAFKA_BROKERS";
 const KAFKA_LIBRARIES: &str = "TROUPE_TEST_KAFKA_LIBS";
-const ON_KAFKA: [&str; 4] = ["--package", "troupe-events", "--features", "kafka"];
+const ON_KAFKA: [&str; 7] =
+    ["--workspace", "--features", "troupe-events/kafka", "--lib", "--test", "main", "kafka"];
 
 /// The service that `.ci/run` installs on every machine.
 const DATABASE: &str = "postgres";
