@@ -21,8 +21,20 @@ const POSTGRES: &str = "TROUPE_TEST_POSTGRES";
 /// tests that run again with them. As the whole workspace: everything else is built the same way then.
 const KAFKA: &str = "TROUPE_TEST_KAFKA_BROKERS";
 const KAFKA_LIBRARIES: &str = "TROUPE_TEST_KAFKA_LIBS";
-const ON_KAFKA: [&str; 7] =
-    ["--workspace", "--features", "troupe-events/kafka", "--lib", "--test", "main", "kafka"];
+const ON_KAFKA: [&str; 12] = [
+    "--workspace",
+    "--features",
+    "troupe-events/kafka",
+    "--lib",
+    "--test",
+    "main",
+    "kafka",
+    "--",
+    "delivering::",
+    "dead::",
+    "nodes::",
+    "retaining::",
+];
 
 /// The service that `.ci/run` installs on every machine.
 const DATABASE: &str = "postgres";
