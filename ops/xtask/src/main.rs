@@ -52,7 +52,7 @@ Variables
   TROUPE_SERVICES_CACHE           where their programs are installed (~/.cache/troupe-services)
   TROUPE_SERVICES_PROVIDER        docker | native; by default Docker when an engine answers
   TROUPE_SERVICES_KAFKA_BROKERS   1 | 3 (1)
-  TROUPE_SERVICES_NAME_PORT       ports on 127.0.0.1: POSTGRES (55432), POSTGRES_REPLICA (55442),
+  TROUPE_SERVICES_NAME_PORT       ports on 127.0.0.1: POSTGRES (15432), POSTGRES_REPLICA (15442),
                                   REDIS (16379), REDIS_REPLICA (16380), KAFKA (19092, the next two, and
                                   the controllers 100 above), S3 (17070), SMTP (11025), MAIL_API (18025),
                                   OIDC (15556), ETCD (12379 and the next)

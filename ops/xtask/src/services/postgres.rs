@@ -43,12 +43,12 @@ pub(super) struct Postgres {
 
 impl Postgres {
     pub(super) fn primary(settings: &Settings) -> Result<Self> {
-        let port = settings.port("POSTGRES", 55432)?;
+        let port = settings.port("POSTGRES", 15432)?;
         Ok(Self { port, primary: None, purpose: settings.purpose })
     }
 
     pub(super) fn replica(settings: &Settings) -> Result<Self> {
-        let port = settings.port("POSTGRES_REPLICA", 55442)?;
+        let port = settings.port("POSTGRES_REPLICA", 15442)?;
         let primary = Some(Self::primary(settings)?.port);
         Ok(Self { port, primary, purpose: settings.purpose })
     }
