@@ -17,24 +17,11 @@ use crate::workspace::Workspace;
 /// The variable by which tests find PostgreSQL.
 const POSTGRES: &str = "TROUPE_TEST_POSTGRES";
 
-/// The variables by which tests find Kafka and the programs of a broker that they may kill, and the
-/// tests that run again with them. As the whole workspace: everything else is built the same way then.
+/// The variables by which tests find Kafka and the programs of a broker that they may kill.
 const KAFKA: &str = "TROUPE_TEST_KAFKA_BROKERS";
 const KAFKA_LIBRARIES: &str = "TROUPE_TEST_KAFKA_LIBS";
-const ON_KAFKA: [&str; 12] = [
-    "--workspace",
-    "--features",
-    "troupe-events/kafka",
-    "--lib",
-    "--test",
-    "main",
-    "kafka",
-    "--",
-    "delivering::",
-    "dead::",
-    "nodes::",
-    "retaining::",
-];
+/// What is built with Kafka when there is one.
+const KAFKA_FEATURES: &str = "troupe-events/kafka,troupe-node/kafka";
 
 /// The service that `.ci/run` installs on every machine.
 const DATABASE: &str = "postgres";
@@ -100,27 +87,18 @@ fn run_suites(
     variables: &Variables,
     tally: &mut Tally,
 ) -> Result<()> {
-    let mut all = cargo();
-    all.args(["test", "--workspace", "--no-fail-fast"]);
+    let kafka = is_given(KAFKA, variables) && can_build_kafka(tally);
+    let mut all = cargo_tests(kafka)?;
+    all.arg("--workspace");
     tally.add(cargo_test("cargo test --workspace", with(all, variables))?);
 
-    let mut wire = cargo();
-    wire.args(["test", "--no-fail-fast"]).env("TROUPE_WIRE", "always");
+    let mut wire = cargo_tests(kafka)?;
+    wire.env("TROUPE_WIRE", "always");
     for package in over_the_wire(workspace)? {
         wire.args(["--package", &package]);
     }
     println!("\nAgain with TROUPE_WIRE=always: every message through its encoding.");
     tally.add(cargo_test("cargo test over the wire", with(wire, variables))?);
-
-    if is_given(KAFKA, variables) {
-        let mut kafka = cargo();
-        kafka.args(["test", "--no-fail-fast"]).args(ON_KAFKA);
-        if let Ok(libraries) = services::kafka::libraries(&Cache::new(false)?) {
-            kafka.env(KAFKA_LIBRARIES, libraries);
-        }
-        println!("\nAgain with the feature kafka.");
-        tally.add(cargo_test("cargo test on Kafka", with(kafka, variables))?);
-    }
 
     let tour = workspace.root.join(TOUR);
     if options.quick {
@@ -131,6 +109,30 @@ fn run_suites(
         run_tour(&tour, variables, tally)?;
     }
     Ok(())
+}
+
+/// Whether the headers of OpenSSL are here; without them everything else runs still.
+fn can_build_kafka(tally: &mut Tally) -> bool {
+    let mut openssl = Command::new("pkg-config");
+    openssl.args(["--exists", "openssl"]);
+    let can = process::succeeds(openssl);
+    if !can {
+        tally.skip("the feature kafka: it needs OpenSSL: apt-get install libssl-dev pkg-config");
+    }
+    can
+}
+
+/// `cargo test` with all that is here.
+fn cargo_tests(kafka: bool) -> Result<Command> {
+    let mut tests = cargo();
+    tests.args(["test", "--no-fail-fast"]);
+    if kafka {
+        tests.args(["--features", KAFKA_FEATURES]);
+        if let Ok(libraries) = services::kafka::libraries(&Cache::new(false)?) {
+            tests.env(KAFKA_LIBRARIES, libraries);
+        }
+    }
+    Ok(tests)
 }
 
 fn is_given(wanted: &str, variables: &Variables) -> bool {
