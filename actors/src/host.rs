@@ -22,7 +22,7 @@ use crate::mailbox::{Envelope, Lane, Next};
 use crate::message::Message;
 use crate::observation::{
     ActorNode, ActorState, Admission, Crash, CrashDecision, DeadReason, LastHeaders, MessageRecord,
-    Outcome, PanicReport, guard, guarded, redacted, redaction_preview,
+    OpenSpan, Outcome, PanicReport, guard, guarded, redacted, redaction_preview,
 };
 use crate::reference::ServiceRef;
 use crate::scope::Scope;
@@ -66,6 +66,8 @@ pub(crate) struct Running<S: Service> {
     current: Lent<S::Message>,
     current_kind: &'static str,
     watched: Option<Watched>,
+    /// Of the message that is handled, if it is traced.
+    span: Option<OpenSpan>,
     last: LastHeaders,
     /// Messages handled by this incarnation.
     handled: u64,
@@ -100,6 +102,7 @@ impl<S: Service> ractor::Actor for Host<S> {
             current: Lent::empty(),
             current_kind: "",
             watched: None,
+            span: None,
             last: LastHeaders::new(),
             handled: 0,
             handled_told: 0,
@@ -226,13 +229,19 @@ impl<S: Service> Running<S> {
             self.watched = Some(self.watch(envelope, admission));
         }
         let Some(envelope) = self.hands.pop_front() else { return false };
-        let Envelope { message, port, origin, deadline, priority, .. } = envelope;
+        let Envelope { message, port, mut origin, deadline, priority, .. } = envelope;
         if self.sole {
             self.lane.set_in_hands(self.hands.len());
         }
         if origin.is_some() || self.origin_shown {
             self.origin_shown = origin.is_some();
             self.current_trace = origin.as_ref().map(|origin| origin.trace);
+            if let Some(origin) = &mut origin
+                && origin.sampled
+            {
+                let (protocol, path) = (<S::Message as Message>::PROTOCOL, self.lane.node.path());
+                self.span = Some(OpenSpan::of_message(origin, (protocol, kind), &path));
+            }
             set_current(origin.clone());
         }
         self.ctx.scope = Scope { deadline, priority, origin };
@@ -250,6 +259,9 @@ impl<S: Service> Running<S> {
         self.current.clear();
         if self.watched.is_some() {
             self.record(if result.is_ok() { Outcome::Done } else { Outcome::Failed });
+        }
+        if let Some(span) = self.span.take() {
+            span.end(result.as_ref().err().map(Failure::code));
         }
         match result {
             // A request that the handler neither answered nor passed on fails here.
@@ -348,6 +360,9 @@ impl<S: Service> Running<S> {
         self.node.leave_handler();
         let failure = Failure::crashed(&self.node.path());
         self.record(Outcome::Crashed);
+        if let Some(span) = self.span.take() {
+            span.end(Some(failure.code()));
+        }
         self.record_crash(report);
         self.current.clear();
         if let Some(port) = self.ctx.port.take() {

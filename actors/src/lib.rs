@@ -45,8 +45,9 @@ pub use failure::{Failure, FailureKind, FieldFault};
 pub use message::{Message, Request, through_wire};
 pub use observation::{
     ActorKind, ActorState, ActorView, Counts, Crash, CrashDecision, DeadLetter, DeadReason,
-    KindSummary, Latency, MessageHeader, MessageRecord, Outcome, ProtocolSummary, SortKey, TapId,
-    TapLimits, TapSelector, TreeNode, redacted,
+    KindSummary, Latency, MessageHeader, MessageRecord, OpenSpan, Outcome, ProtocolSummary,
+    SortKey, Span, SpanKind, SpanValue, Spans, TapId, TapLimits, TapSelector, TreeNode, child_span,
+    collect_spans, record_span, redacted,
 };
 pub use principal::{PermissionSet, Principal, PrincipalKind};
 pub use reference::{Sender, ServiceRef};

@@ -96,6 +96,9 @@ pub struct Origin {
     pub trace: u128,
     /// The span that caused this message (W3C trace context, 8 bytes).
     pub span: u64,
+    /// Whether the trace is recorded.
+    #[serde(default)]
+    pub sampled: bool,
     /// Id of the request at the edge.
     pub request: Uuid,
     /// Who acts; none before authentication.
@@ -120,6 +123,7 @@ impl Origin {
         Self {
             trace: request.as_u128(),
             span: request.as_u64_pair().1,
+            sampled: false,
             request,
             principal: None,
             idempotency: None,
@@ -128,6 +132,24 @@ impl Origin {
             written: Written::default(),
             trailers: Trailers::default(),
         }
+    }
+
+    /// The W3C `traceparent` of what this work causes.
+    #[must_use]
+    pub fn traceparent(&self) -> String {
+        format!("00-{:032x}-{:016x}-{:02x}", self.trace, self.span, u8::from(self.sampled))
+    }
+
+    /// Makes this work a part of the trace that a W3C `traceparent` of our own names; anything else
+    /// changes nothing.
+    pub fn follow(&mut self, traceparent: &str) {
+        let mut parts = traceparent.split('-').skip(1);
+        let mut hex = || u128::from_str_radix(parts.next()?, 16).ok();
+        let (Some(trace), Some(span), flags) = (hex(), hex(), hex()) else { return };
+        let Ok(span) = u64::try_from(span) else { return };
+        self.trace = trace;
+        self.span = span;
+        self.sampled = flags.is_some_and(|flags| flags & 1 == 1);
     }
 }
 
@@ -296,5 +318,23 @@ impl Scope {
     #[must_use]
     pub fn trailers(&self) -> Trailers {
         self.origin.as_ref().map(|origin| origin.trailers.clone()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_a_traceparent_belongs_to_its_trace() {
+        let mut cause = Origin::new(Uuid::from_u128(7));
+        cause.sampled = true;
+        let mut effect = Origin::new(Uuid::from_u128(8));
+        effect.follow(&cause.traceparent());
+        assert_eq!((effect.trace, effect.span, effect.sampled), (7, 7, true));
+        for garbage in ["", "00", "00-x-y-01", "00-1-ffffffffffffffffff-01"] {
+            effect.follow(garbage);
+            assert_eq!((effect.trace, effect.span), (7, 7), "{garbage}");
+        }
     }
 }

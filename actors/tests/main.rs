@@ -6,6 +6,7 @@ mod observation;
 mod properties;
 mod service;
 mod shop;
+mod spans;
 mod strategies;
 mod supervision;
 mod testkit;

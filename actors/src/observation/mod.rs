@@ -6,6 +6,7 @@ mod kinds;
 mod node;
 mod record;
 mod redaction;
+mod span;
 mod tap;
 mod tree;
 
@@ -15,6 +16,9 @@ pub use kinds::{KindSummary, Latency};
 pub use node::{ActorKind, ActorState, Counts};
 pub use record::{MessageRecord, Outcome};
 pub use redaction::redacted;
+pub use span::{
+    OpenSpan, Span, SpanKind, SpanValue, Spans, child_span, collect_spans, record_span,
+};
 pub use tap::{TapId, TapLimits, TapSelector};
 pub use tree::{ActorView, ProtocolSummary, SortKey, TreeNode};
 
