@@ -19,6 +19,7 @@ use crate::error::{DbError, DbResult};
 use crate::postgres::PgServer;
 use crate::run;
 use crate::sqlite::SqliteFile;
+use crate::traced::Traced;
 use crate::unit_of_work::UnitOfWork;
 
 /// How long a commit may take. It is not cut short by the deadline of the work: whether a commit that
@@ -29,6 +30,10 @@ const READ_STATEMENTS: u32 = 2;
 /// Work with more time than this shares no transaction on SQLite: others would wait for it. Less than
 /// [`COMMIT_WITHIN`], so that they learn what became of theirs.
 const SHARED_MAX: Duration = Duration::from_secs(30);
+
+/// What the spans of traced work are called.
+const READ: &str = "database.read";
+const WRITE: &str = "database.write";
 
 /// A handle to the database; clones share the pools.
 #[derive(Debug, Clone)]
@@ -173,8 +178,9 @@ impl Db {
             + for<'c> Callback<&'c mut DbConn, Result<R, Failure>, Running: Send>
             + Send,
     {
-        let conn = self.reader().await?;
-        self.bounded(conn, work).await
+        let traced = Traced::begin(READ, self.dialect());
+        let reading = async { self.bounded(self.reader().await?, work).await };
+        traced.end(reading.await)
     }
 
     /// Reads for the caller of the scope, who sees every commit that was told to them: from the replica
@@ -191,14 +197,18 @@ impl Db {
             + for<'c> Callback<&'c mut DbConn, Result<R, Failure>, Running: Send>
             + Send,
     {
-        let conn = match &self.shared.backend {
-            Backend::Pg(server) => {
-                let wait = self.wait().min(scope.remaining());
-                DbConn::Pg(server.reader(scope.seen(), wait).await?)
-            }
-            Backend::Sqlite(file) => DbConn::Sqlite(file.reader(self.wait()).await?),
+        let traced = Traced::begin(READ, self.dialect());
+        let reading = async {
+            let conn = match &self.shared.backend {
+                Backend::Pg(server) => {
+                    let wait = self.wait().min(scope.remaining());
+                    DbConn::Pg(server.reader(scope.seen(), wait).await?)
+                }
+                Backend::Sqlite(file) => DbConn::Sqlite(file.reader(self.wait()).await?),
+            };
+            self.bounded(conn, work).await
         };
-        self.bounded(conn, work).await
+        traced.end(reading.await)
     }
 
     /// Reads what may be a moment old, but not older than the commits of this node: from the replica,
@@ -213,11 +223,15 @@ impl Db {
             + for<'c> Callback<&'c mut DbConn, Result<R, Failure>, Running: Send>
             + Send,
     {
-        let conn = match &self.shared.backend {
-            Backend::Pg(server) => DbConn::Pg(server.stale(self.wait()).await?),
-            Backend::Sqlite(file) => DbConn::Sqlite(file.reader(self.wait()).await?),
+        let traced = Traced::begin(READ, self.dialect());
+        let reading = async {
+            let conn = match &self.shared.backend {
+                Backend::Pg(server) => DbConn::Pg(server.stale(self.wait()).await?),
+                Backend::Sqlite(file) => DbConn::Sqlite(file.reader(self.wait()).await?),
+            };
+            self.bounded(conn, work).await
         };
-        self.bounded(conn, work).await
+        traced.end(reading.await)
     }
 
     /// Reads within the time of two statements: a server that is paused, or whose machine is gone, ends
@@ -330,6 +344,17 @@ impl Db {
     /// # Errors
     /// The failure of the work (nothing is changed then) or `database.deadline`.
     pub async fn transaction<R, F>(&self, scope: &Scope, work: F) -> Result<R, Failure>
+    where
+        R: Send,
+        F: for<'u> AsyncFnOnce(&'u mut UnitOfWork) -> Result<R, Failure>
+            + for<'u> Callback<&'u mut UnitOfWork, Result<R, Failure>, Running: Send>
+            + Send,
+    {
+        let traced = Traced::begin(WRITE, self.dialect());
+        traced.end(self.transact(scope, work).await)
+    }
+
+    async fn transact<R, F>(&self, scope: &Scope, work: F) -> Result<R, Failure>
     where
         R: Send,
         F: for<'u> AsyncFnOnce(&'u mut UnitOfWork) -> Result<R, Failure>

@@ -184,6 +184,7 @@ pub mod schema;
 mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod traced;
 mod unit_of_work;
 mod watch;
 

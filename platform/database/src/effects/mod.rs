@@ -15,7 +15,7 @@ use diesel::result::QueryResult;
 use diesel::sqlite::Sqlite;
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
 use parking_lot::RwLock;
-use troupe_actors::Scope;
+use troupe_actors::{Origin, Scope};
 use troupe_kernel::{AuditRecord, Event, Failure, Job, SharedClock, Timestamp};
 use uuid::Uuid;
 
@@ -144,9 +144,7 @@ impl Circumstances<'_> {
 
     /// W3C `traceparent` of the scope.
     fn trace(&self) -> Option<String> {
-        self.scope
-            .origin()
-            .map(|origin| format!("00-{:032x}-{:016x}-01", origin.trace, origin.span))
+        self.scope.origin().map(Origin::traceparent)
     }
 }
 
