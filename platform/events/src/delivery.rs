@@ -162,38 +162,23 @@ impl Reader {
         if let Some(tenant) = event.tenant {
             scope = scope.for_tenant(tenant.into());
         }
-        if let Some((trace, span)) = event.trace.as_deref().and_then(parse_trace) {
-            let origin = scope.origin_mut();
-            origin.trace = trace;
-            origin.span = span;
+        if let Some(trace) = &event.trace {
+            scope.origin_mut().follow(trace);
         }
         scope
     }
 }
 
-/// Trace and span of a W3C `traceparent`.
-fn parse_trace(text: &str) -> Option<(u128, u64)> {
-    let mut parts = text.split('-').skip(1);
-    let trace = u128::from_str_radix(parts.next()?, 16).ok()?;
-    let span = u64::from_str_radix(parts.next()?, 16).ok()?;
-    Some((trace, span))
+/// Counts from zero: the increase of a counter that begins with its first event is not seen.
+pub(crate) fn announce(consumer: &str) {
+    for name in ["events_delivered_total", "events_retried_total", "events_dead_total"] {
+        metrics::counter!(name, "consumer" => consumer.to_owned()).increment(0);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_traceparent_is_read_and_garbage_is_left_out() {
-        let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        assert_eq!(
-            parse_trace(text),
-            Some((0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c, 0xb7ad_6b71_6920_3331))
-        );
-        for text in ["", "00", "00-xyz-1-01", "00-1"] {
-            assert_eq!(parse_trace(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn only_what_is_not_the_events_fault_is_waited_for() {

@@ -12,8 +12,9 @@ use troupe_kernel::{HealthCheck, Page, PageRequest, Subscription, Timestamp, Uui
 use crate::config::EventsConfig;
 use crate::consumer::{Bell, Consumer};
 use crate::dead_letters::{self, DeadLetter};
+use crate::delivery;
 #[cfg(feature = "kafka")]
-use crate::kafka::{Group, Kafka, RELAY, Relay};
+use crate::kafka::{self, Group, Kafka, RELAY, Relay};
 use crate::log::{self, Position};
 use crate::retention::{Retention, RetentionMessage};
 use crate::turn::Reader;
@@ -109,6 +110,7 @@ impl Events {
         let (keeper, child) = Retention::spec(system, db, config, of_log, keeps_unread);
         supervisor = supervisor.child(child).children(children);
         db.wake_on(Effect::Events, move || bells.iter().for_each(Bell::ring));
+        own.keys().for_each(|consumer| delivery::announce(consumer));
         let first = readers.set(own).is_ok() && retention.set(keeper).is_ok();
         assert!(first, "the consumers of a node are made once");
         supervisor.into_spec()
@@ -136,6 +138,7 @@ impl Events {
         let condition = kafka.condition.clone();
         db.guard(Effect::Events, move || condition.refusal());
         let (bell, relay) = Consumer::spec(system, Relay::new(db, config, *node, kafka));
+        kafka::announce(own.keys());
         let groups = own.values().map(|reader| Group::spec(system, reader.clone(), kafka));
         Deliverers {
             of_log: vec![RELAY.to_owned()],

@@ -46,6 +46,8 @@ impl Retention {
         consumers: Vec<String>,
         keeps_unread: bool,
     ) -> (ServiceRef<RetentionMessage>, ChildSpec) {
+        // Counts from zero: the increase of a counter that begins with its first event is not seen.
+        metrics::counter!("events_trimmed_unread_total").increment(0);
         let (db, config) = (db.clone(), config.clone());
         Spec::new(system, "retention", move || Self {
             db: db.clone(),

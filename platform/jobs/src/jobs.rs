@@ -13,7 +13,7 @@ use crate::clock_work::{ClockMessage, ClockWork, Schedule};
 use crate::config::JobsConfig;
 use crate::queue::{Bell, Queue};
 use crate::record::{JobFilter, JobRecord, QueueStats};
-use crate::run::Workshop;
+use crate::run::{self, Workshop};
 use crate::store;
 
 /// The scheduler of this node; clones share it.
@@ -70,6 +70,7 @@ impl Jobs {
         if !faults.is_empty() {
             return Err(faults);
         }
+        handlers.iter().for_each(run::announce);
         let workshop = Arc::new(Workshop {
             db: db.clone(),
             config: config.clone(),

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use metrics::Counter;
 use tokio::time::Instant;
 use troupe_actors::{Failure, FailureKind, Scope};
 use troupe_database::{Db, UnitOfWork};
@@ -221,8 +222,18 @@ impl Drop for Running {
 }
 
 fn count(job: &JobRecord, outcome: &'static str) {
-    metrics::counter!("jobs_finished_total", "queue" => job.queue.clone(), "kind" => job.kind.clone(), "outcome" => outcome)
-        .increment(1);
+    finished(&job.queue, &job.kind, outcome).increment(1);
+}
+
+fn finished(queue: &str, kind: &str, outcome: &'static str) -> Counter {
+    metrics::counter!("jobs_finished_total", "queue" => queue.to_owned(), "kind" => kind.to_owned(), "outcome" => outcome)
+}
+
+/// Counts from zero: the increase of a counter that begins with its first event is not seen.
+pub(crate) fn announce(handler: &JobHandler) {
+    for outcome in ["done", "retried", "dead", "lost"] {
+        finished(handler.queue(), handler.kind(), outcome).increment(0);
+    }
 }
 
 /// The circumstances of an attempt: the platform acts, in the tenant and trace of the job's cause.
@@ -231,13 +242,8 @@ fn scope_of(job: &JobRecord, limit: Duration) -> Scope {
     if let Some(tenant) = job.tenant {
         scope = scope.for_tenant(tenant.into());
     }
-    let mut parts = job.trace.as_deref().unwrap_or_default().split('-').skip(1);
-    let trace = parts.next().and_then(|hex| u128::from_str_radix(hex, 16).ok());
-    let span = parts.next().and_then(|hex| u64::from_str_radix(hex, 16).ok());
-    if let (Some(trace), Some(span)) = (trace, span) {
-        let origin = scope.origin_mut();
-        origin.trace = trace;
-        origin.span = span;
+    if let Some(trace) = &job.trace {
+        scope.origin_mut().follow(trace);
     }
     scope
 }

@@ -47,6 +47,7 @@ impl PgServer {
             None => None,
         };
         let hosts = Address::all(url, config)?;
+        announce();
         Ok(Self { primary: Primary::new(hosts, bounds(config.connections_max))?, replica })
     }
 
@@ -125,6 +126,19 @@ impl PgServer {
             }
         }
         self.primary.measure();
+    }
+}
+
+/// Counts from zero: the increase of a counter that begins with its first event is not seen.
+fn announce() {
+    metrics::counter!("database_failovers_total").increment(0);
+    metrics::counter!("database_replica_fallbacks_total").increment(0);
+    for role in ["primary", "replica"] {
+        metrics::counter!("database_reads_total", "role" => role).increment(0);
+        for outcome in ["made", "failed"] {
+            metrics::counter!("database_connects_total", "role" => role, "outcome" => outcome)
+                .increment(0);
+        }
     }
 }
 

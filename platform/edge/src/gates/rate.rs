@@ -111,6 +111,8 @@ impl Limit {
             Mutex::new(if bell.is_some() { limiter.shared() } else { limiter })
         };
         let parts = if limit.quota > 0 { PARTS } else { 0 };
+        // Counts from zero: the increase of a counter that begins with its first event is not seen.
+        metrics::counter!("troupe_http_rate_limited_total", "policy" => name).increment(0);
         Self {
             name,
             ledger_name: format!("{name}/{}/{}", limit.quota, limit.window.as_millis()).into(),

@@ -39,6 +39,7 @@ pub(super) struct Accepting {
 pub(super) async fn serve(mut accepting: Accepting) -> usize {
     let mut connections = JoinSet::new();
     let gauge = metrics::gauge!("troupe_http_connections");
+    metrics::counter!("troupe_http_connections_refused_total").increment(0);
     let within = loop {
         tokio::select! {
             accepted = accepting.listener.accept() => match accepted {

@@ -33,6 +33,18 @@ use condition::Condition;
 use publisher::Publisher;
 use topics::Topics;
 
+/// Counts from zero: the increase of a counter that begins with its first event is not seen.
+pub(crate) fn announce<'a>(consumers: impl Iterator<Item = &'a String>) {
+    metrics::counter!("events_relayed_total").increment(0);
+    metrics::counter!("events_kafka_queue_full_total").increment(0);
+    metrics::counter!("events_dead_total", "consumer" => RELAY).increment(0);
+    for consumer in consumers {
+        for name in ["events_kafka_retries_total", "events_kafka_malformed_total"] {
+            metrics::counter!(name, "consumer" => consumer.clone()).increment(0);
+        }
+    }
+}
+
 /// What everything that speaks to the brokers shares in a node.
 pub(crate) struct Kafka {
     pub(crate) config: KafkaConfig,
