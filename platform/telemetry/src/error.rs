@@ -15,6 +15,12 @@ pub enum TelemetryError {
     /// The recorder refuses our settings.
     #[error("the metrics recorder could not be built")]
     Recorder(#[source] BuildError),
+    /// No certificates to trust, for what is sent elsewhere.
+    #[error(
+        "the certificates of the system cannot be read, which `traces` and `sentry` need; \
+         install ca-certificates"
+    )]
+    Certificates(#[source] std::io::Error),
     /// The log subscriber is gone, so its levels cannot be changed.
     #[error("the log subscriber is gone")]
     LogsGone(#[source] tracing_subscriber::reload::Error),

@@ -155,6 +155,12 @@ impl ErrorBus {
         self.kept.lock().iter().rev().take(count).cloned().collect()
     }
 
+    /// Counts from zero: the increase of a counter that begins with its first event is not seen.
+    pub(crate) fn announce(&self) {
+        count_dropped(0);
+        metrics::counter!("troupe_errors_total", "target" => env!("CARGO_CRATE_NAME")).increment(0);
+    }
+
     pub(crate) fn intake(&self) -> ErrorIntake {
         self.intake.clone()
     }
