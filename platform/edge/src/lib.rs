@@ -27,7 +27,7 @@ use troupe_kernel::{
     Authenticator, Authorizer, Catalog, ConfigSection as _, HeaderValue, InitFault, Invalidations,
     QuotaLedger, Route,
 };
-use troupe_telemetry::Health;
+use troupe_telemetry::{Health, Sampling};
 
 pub use config::{CorsConfig, EdgeConfig, MetricsAccess, RateConfig, TlsConfig, TokenCacheConfig};
 pub use front::RenderMetrics;
@@ -60,6 +60,8 @@ pub struct EdgeParts {
     pub invalidations: Invalidations,
     /// Counts quotas over all nodes; without one they are those of this node.
     pub ledger: Option<Arc<dyn QuotaLedger>>,
+    /// Which requests are traced.
+    pub sampling: Sampling,
     /// Answers the probes.
     pub health: Health,
     /// Answers `/metrics`.
@@ -113,7 +115,8 @@ impl Edge {
         let paths = Paths::new(&table, operations.all())?;
         let front = Arc::new(Front {
             paths,
-            observer: Observer::new(&table),
+            observer: Observer::new(&table, parts.sampling),
+            sampling: parts.sampling,
             cors: crate::http::cors::Cors::new(config.cors.clone()),
             proxies: config.trusted_proxies.clone(),
             hsts: HeaderValue::from_str(&config.hsts).ok().filter(|value| !value.is_empty()),
@@ -222,6 +225,7 @@ mod tests {
             authorizer: Arc::new(Nobody),
             invalidations: Invalidations::new(),
             ledger: None,
+            sampling: Sampling::default(),
             health: Health::new(clock.clone(), &TelemetryConfig::default()),
             metrics: Arc::new(String::new),
             clock,

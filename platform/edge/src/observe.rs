@@ -1,11 +1,12 @@
-//! The log line and the metrics of each request.
+//! The log line, the metrics and the span of each request.
 //!
 //! Metric handles are kept: looking one up by its labels for each request costs more than counting.
 
 use http::{Method, Uri};
 use metrics::{Counter, Gauge, Histogram};
 use parking_lot::RwLock;
-use troupe_actors::Moment;
+use troupe_actors::{Moment, Span, SpanKind, SpanValue, record_span};
+use troupe_telemetry::Sampling;
 
 use crate::front::{Answered, Exchange};
 use crate::front::{Operation, Spot};
@@ -67,6 +68,7 @@ pub(crate) struct Observer {
     own: Meters,
     nowhere: Meters,
     in_flight: Gauge,
+    sampling: Sampling,
 }
 
 /// While it lives, a request is being answered.
@@ -79,7 +81,7 @@ impl Drop for InFlight<'_> {
 }
 
 impl Observer {
-    pub(crate) fn new(table: &Table) -> Self {
+    pub(crate) fn new(table: &Table, sampling: Sampling) -> Self {
         let meters = |entry: &crate::table::Entry| {
             Meters::new(entry.route.method().as_str(), entry.route.path())
         };
@@ -88,6 +90,7 @@ impl Observer {
             own: Meters::new("GET", "operations"),
             nowhere: Meters::new("ANY", "unmatched"),
             in_flight: metrics::gauge!("troupe_http_in_flight"),
+            sampling,
         }
     }
 
@@ -112,6 +115,13 @@ impl Observer {
             && *operation != Operation::Docs
         {
             return;
+        }
+        let failed = status >= 500;
+        if seen.exchange.trace.sampled || (failed && self.sampling.takes_failures()) {
+            record_span(span(table, seen, answered));
+        }
+        if status == 500 {
+            lament(table, seen, answered);
         }
         self.log(table, seen, answered, took.as_secs_f64() * 1000.0);
     }
@@ -138,5 +148,62 @@ impl Observer {
             address = %seen.exchange.caller,
             "request"
         );
+    }
+}
+
+/// What a crash is answered with; the crash itself is in the log.
+const CRASHED: [&str; 2] = ["actors.handler.crashed", "edge.answer.crashed"];
+
+/// Says once, where it ends, that a request failed by our own fault.
+#[cold]
+fn lament(table: &Table, seen: &Seen<'_>, answered: &Answered) {
+    let outcome = &answered.outcome;
+    let code = outcome.code.as_deref().unwrap_or("unknown");
+    if CRASHED.contains(&code) {
+        return;
+    }
+    tracing::error!(
+        code,
+        method = %seen.method,
+        route = outcome.route.map(|number| table.get(number).route.path()),
+        request = %seen.exchange.request,
+        trace = format_args!("{:032x}", seen.exchange.trace.trace),
+        tenant = outcome.tenant.map(tracing::field::display),
+        "a request failed on our side"
+    );
+}
+
+/// The span of a request, with the names of OpenTelemetry's conventions for HTTP.
+#[cold]
+fn span(table: &Table, seen: &Seen<'_>, answered: &Answered) -> Span {
+    let Seen { method, uri, spot, exchange } = seen;
+    let text = |text: String| SpanValue::Text(text.into());
+    let status = answered.response.status.as_u16();
+    let outcome = &answered.outcome;
+    let route = outcome.route.map(|number| table.get(number).route.path());
+    let mut attributes = vec![
+        ("http.request.method", text(method.to_string())),
+        ("url.path", text(spot.loggable(uri.path()))),
+        ("http.response.status_code", SpanValue::Number(status.into())),
+        ("troupe.request", text(exchange.request.to_string())),
+    ];
+    attributes.extend(route.map(|route| ("http.route", text(route.to_owned()))));
+    attributes.extend(outcome.tenant.map(|tenant| ("troupe.tenant", text(tenant.to_string()))));
+    attributes.extend(outcome.code.clone().map(|code| ("error.type", text(code))));
+    if !exchange.trace.sampled {
+        attributes.push(("troupe.sampled", SpanValue::Text("failure".into())));
+    }
+    let name = route.map_or_else(|| method.to_string(), |route| format!("{method} {route}"));
+    let failure = outcome.code.clone().filter(|_| status >= 500);
+    Span {
+        trace: exchange.trace.trace,
+        id: exchange.trace.span,
+        parent: exchange.parent,
+        name: name.into(),
+        kind: SpanKind::Server,
+        began: exchange.began,
+        ended: Moment::now(),
+        failure: failure.map(Into::into),
+        attributes,
     }
 }

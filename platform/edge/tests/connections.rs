@@ -13,7 +13,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use troupe_actors::{System, SystemConfig};
 use troupe_edge::{Edge, EdgeConfig, EdgeParts};
 use troupe_kernel::{Catalog, Invalidations, SystemClock};
-use troupe_telemetry::{Health, TelemetryConfig};
+use troupe_telemetry::{Health, Sampling, TelemetryConfig};
 
 use crate::client::{Client, get, post};
 use crate::fixture::{Node, Setup, Users, config, root};
@@ -32,6 +32,7 @@ async fn start_fails(config: EdgeConfig) -> troupe_actors::Failure {
         authorizer: users,
         invalidations: Invalidations::new(),
         ledger: None,
+        sampling: Sampling::default(),
         health: Health::new(clock.clone(), &TelemetryConfig::default()),
         metrics: Arc::new(String::new),
         clock,
@@ -80,6 +81,7 @@ async fn a_faulty_configuration_builds_no_edge() {
         authorizer: users,
         invalidations: Invalidations::new(),
         ledger: None,
+        sampling: Sampling::default(),
         health: Health::new(clock.clone(), &TelemetryConfig::default()),
         metrics: Arc::new(String::new),
         clock,

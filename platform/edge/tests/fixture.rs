@@ -18,7 +18,7 @@ use troupe_kernel::{
     Authenticated, Authenticator, Authorizer, BoxFuture, Catalog, Credential, Decision, Failure,
     HttpResponse, Invalidations, ManualClock, PermissionDef, Question, Route, Uuid,
 };
-use troupe_telemetry::{Health, Phase, TelemetryConfig};
+use troupe_telemetry::{Health, Phase, Sampling, TelemetryConfig};
 
 use crate::client::{Answer, Ask, Client};
 
@@ -371,6 +371,7 @@ impl Setup {
             authorizer: users.clone(),
             invalidations: invalidations.clone(),
             ledger: None,
+            sampling: Sampling::default(),
             health: health.clone(),
             metrics: Arc::new(|| "troupe_up 1\n".to_owned()),
             clock: clock.clone(),

@@ -27,7 +27,7 @@ use troupe_kernel::lifecycle::{Assembly, Loaded, Modules};
 use troupe_kernel::module::{Module, Surroundings};
 use troupe_kernel::ports::{BlobStore, Cache, QuotaLedger};
 use troupe_notify::NotifyModule;
-use troupe_telemetry::{Telemetry, TelemetryConfig};
+use troupe_telemetry::{Sampling, Sending, SentryConfig, Telemetry, TelemetryConfig, TracesConfig};
 
 use crate::config::{Config, refuse};
 use crate::failure::{Exit, Stop};
@@ -51,6 +51,8 @@ pub struct Composed {
     blobs: Blobs,
     pub plan: Plan,
     pub edge: EdgeConfig,
+    /// Which requests are traced.
+    pub sampling: Sampling,
     /// What the nodes share; none keeps everything in this one.
     pub redis: Option<Redis>,
     redis_child: Option<ChildSpec>,
@@ -89,7 +91,8 @@ pub fn wire(config: Config) -> Result<Composed, Stop> {
     let Config { tree, data } = config;
     let node: NodeConfig = section(&tree)?;
     // The telemetry is installed before; reading it here checks it for every command.
-    let _: TelemetryConfig = section(&tree)?;
+    let _: (TelemetryConfig, SentryConfig) = (section(&tree)?, section(&tree)?);
+    let traces: TracesConfig = section(&tree)?;
     let edge: EdgeConfig = section(&tree)?;
     let clock: SharedClock = Arc::new(SystemClock);
     let database: DatabaseConfig = section(&tree)?;
@@ -118,6 +121,7 @@ pub fn wire(config: Config) -> Result<Composed, Stop> {
         blobs,
         plan,
         edge,
+        sampling: traces.sampling(),
         redis,
         redis_child,
     })
@@ -292,6 +296,11 @@ pub fn data_stop(error: DbError) -> Stop {
 
 /// Installs logs and metrics for a node that serves, before anything writes to either.
 pub fn install_telemetry(config: &Config) -> Result<Telemetry, Stop> {
+    let node: NodeConfig = section(&config.tree)?;
+    let (traces, sentry) = (section(&config.tree)?, section(&config.tree)?);
+    let version = env!("CARGO_PKG_VERSION");
+    let sending = Sending { traces: &traces, sentry: &sentry, node: &node.name, version };
     Telemetry::install(section(&config.tree)?, Arc::new(SystemClock))
+        .and_then(|telemetry| telemetry.sending(&sending))
         .map_err(|error| Stop::new(Exit::Failed, error.to_string()))
 }

@@ -18,7 +18,7 @@ use troupe_identity::IdentityConfig;
 use troupe_jobs::JobsConfig;
 use troupe_kernel::config::{ConfigFault, ConfigSection, ConfigTree};
 use troupe_notify::NotifyConfig;
-use troupe_telemetry::TelemetryConfig;
+use troupe_telemetry::{SentryConfig, TelemetryConfig, TracesConfig};
 
 use crate::config::refuse;
 use crate::failure::Stop;
@@ -30,6 +30,8 @@ pub fn check(tree: &ConfigTree) -> Result<(), Stop> {
     for read in [
         faults_of::<NodeConfig>,
         faults_of::<TelemetryConfig>,
+        faults_of::<TracesConfig>,
+        faults_of::<SentryConfig>,
         faults_of::<EdgeConfig>,
         faults_of::<DatabaseConfig>,
         faults_of::<CacheConfig>,

@@ -22,7 +22,7 @@ use troupe_edge::{Edge, EdgeConfig, EdgeParts, RateConfig, TokenCacheConfig};
 use troupe_kernel::clock::{SharedClock, SystemClock};
 use troupe_kernel::lifecycle::{Assembly, Loaded, Modules};
 use troupe_kernel::module::{Module, Surroundings};
-use troupe_telemetry::{LogLevel, Phase, Telemetry, TelemetryConfig};
+use troupe_telemetry::{LogLevel, Phase, Sampling, Telemetry, TelemetryConfig};
 
 use self::module::ItemsModule;
 use self::ports::{Keys, Roles};
@@ -101,6 +101,7 @@ impl Platform {
             catalog,
             invalidations: around.invalidations.clone(),
             ledger: None,
+            sampling: Sampling::default(),
             health: telemetry.health().clone(),
             metrics: Arc::new(String::new),
             clock,

@@ -90,6 +90,7 @@ impl Front {
         let mut origin = Origin::new(exchange.request);
         origin.trace = exchange.trace.trace;
         origin.span = exchange.trace.span;
+        origin.sampled = exchange.trace.sampled;
         origin.address = Some(exchange.caller);
         origin.seen = seen;
         origin.idempotency = key.map(|key| {

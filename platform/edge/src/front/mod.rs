@@ -26,6 +26,7 @@ use hyper::body::Body;
 use troupe_actors::Moment;
 use troupe_kernel::clock::SharedClock;
 use troupe_kernel::{Failure, HeaderMap, Uuid, new_id};
+use troupe_telemetry::Sampling;
 
 use crate::gates::Gates;
 use crate::http::cors::Cors;
@@ -52,6 +53,7 @@ pub(crate) struct Front {
     pub(crate) operations: Operations,
     pub(crate) bodies: BodyBudget,
     pub(crate) observer: Observer,
+    pub(crate) sampling: Sampling,
     /// The node is stopping: connections are not kept.
     pub(crate) draining: AtomicBool,
 }
@@ -62,6 +64,8 @@ pub(crate) struct Exchange {
     pub(crate) request: Uuid,
     /// The trace and our own span in it.
     pub(crate) trace: TraceParent,
+    /// The caller's span; zero without one.
+    pub(crate) parent: u64,
     pub(crate) caller: IpAddr,
     pub(crate) began: Moment,
 }
@@ -104,13 +108,13 @@ impl Front {
         let random = brought.map_or(request, |_| new_id(&*self.clock));
         let span = random.as_u64_pair().1;
         let given = parts.headers.get(finish::TRACEPARENT).and_then(|value| value.to_str().ok());
-        let trace = match given.and_then(TraceParent::parse) {
-            Some(parent) => TraceParent { span, ..parent },
-            None => TraceParent { trace: random.as_u128(), span, sampled: true },
-        };
+        let given = given.and_then(TraceParent::parse);
+        let trace = given.map_or(random.as_u128(), |parent| parent.trace);
+        let sampled = self.sampling.decide(trace, given.map(|parent| parent.sampled));
         Exchange {
             request,
-            trace,
+            trace: TraceParent { trace, span, sampled },
+            parent: given.map_or(0, |parent| parent.span),
             caller: forwarded::caller(peer, &parts.headers, &self.proxies),
             began: Moment::now(),
         }

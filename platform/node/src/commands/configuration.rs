@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use troupe_edge::EdgeConfig;
 use troupe_kernel::config::{ConfigFault, ConfigSection};
-use troupe_telemetry::TelemetryConfig;
+use troupe_telemetry::{SentryConfig, TelemetryConfig, TracesConfig};
 
 use crate::cli::ConfigCommand;
 use crate::compose;
@@ -28,6 +28,8 @@ pub fn run(config: Config, command: &ConfigCommand) -> Result<(), Stop> {
             let config = &composed.around.config;
             add(&mut table, config.section::<NodeConfig>())?;
             add(&mut table, config.section::<TelemetryConfig>())?;
+            add(&mut table, config.section::<TracesConfig>())?;
+            add(&mut table, config.section::<SentryConfig>())?;
             add(&mut table, config.section::<EdgeConfig>())?;
             let text = toml::to_string(&table)
                 .map_err(|error| Stop::new(Exit::Failed, error.to_string()))?;

@@ -82,6 +82,7 @@ fn build_edge(
         authorizer,
         invalidations: composed.around.invalidations.clone(),
         ledger: composed.ledger(),
+        sampling: composed.sampling,
         health: telemetry.health().clone(),
         metrics: Arc::new(move || metrics.render(&system)),
         clock: composed.clock.clone(),
