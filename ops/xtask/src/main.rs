@@ -40,7 +40,8 @@ The commands of the repository.
   cargo xtask layers             check the dependency rules and the shape of the tree (ARCHITECTURE.md)
   cargo xtask services up [NAME...]
                                  start the backing services, all or those named: postgres, redis, kafka,
-                                 s3, mail, oidc, etcd, postgres-replica, redis-replica; prints their variables
+                                 s3, mail, oidc, etcd, prometheus, otlp, postgres-replica, redis-replica; prints
+                                 their variables
   cargo xtask services COMMAND   down | status | logs, of all or of those named; env: the variables as
                                  `export` lines; install: get their programs and start nothing.
                                  --data DIR keeps the data there
@@ -55,7 +56,7 @@ Variables
   TROUPE_SERVICES_NAME_PORT       ports on 127.0.0.1: POSTGRES (15432), POSTGRES_REPLICA (15442),
                                   REDIS (16379), REDIS_REPLICA (16380), KAFKA (19092, the next two, and
                                   the controllers 100 above), S3 (17070), SMTP (11025), MAIL_API (18025),
-                                  OIDC (15556), ETCD (12379 and the next)
+                                  OIDC (15556), ETCD (12379 and the next), PROMETHEUS (19090), OTLP (14318)
 ";
 
 fn main() -> ExitCode {

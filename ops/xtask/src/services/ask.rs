@@ -23,8 +23,21 @@ pub(super) fn connect(port: u16) -> Result<TcpStream> {
 
 /// The body of a page, whose status must be 200.
 pub(super) fn get(port: u16, path: &str) -> Result<String> {
+    request(port, ("GET", path), "", "")
+}
+
+/// The answer to a body, whose status must be 200.
+pub(super) fn post(port: u16, path: &str, media_type: &str, body: &str) -> Result<String> {
+    let fields = format!("content-type: {media_type}\r\ncontent-length: {}\r\n", body.len());
+    request(port, ("POST", path), &fields, body)
+}
+
+fn request(port: u16, (method, path): (&str, &str), fields: &str, body: &str) -> Result<String> {
     let mut stream = connect(port)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n{fields}connection: close\r\n\r\n{body}"
+    )?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).context("no answer to the end")?;
     let answer = String::from_utf8_lossy(&answer);

@@ -120,8 +120,18 @@ mod tests {
         services.iter().map(|(name, service)| (name.as_str(), service))
     }
 
-    /// `127.0.0.1:${VARIABLE:-NUMBER}:INSIDE`: the variable and the number.
+    /// `127.0.0.1:${VARIABLE:-NUMBER}:INSIDE`: the variable and the number. One that is on the network
+    /// of the host has `--web.listen-address=127.0.0.1:${VARIABLE:-NUMBER}` instead.
     fn published(service: &Value) -> Vec<(String, u16)> {
+        if service["network_mode"] == "host" {
+            let words = service["command"].as_array().expect("a list of words");
+            let read = |word: &Value| {
+                let (_, text) = word.as_str()?.split_once("=127.0.0.1:${")?;
+                let (variable, number) = text.strip_suffix('}')?.split_once(":-")?;
+                Some((variable.to_owned(), number.parse().ok()?))
+            };
+            return words.iter().filter_map(read).collect();
+        }
         let ports = service["ports"].as_array().expect("a list of ports");
         let read = |port: &Value| {
             let text = port.as_str()?.strip_prefix("127.0.0.1:${")?;

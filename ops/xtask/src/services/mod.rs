@@ -14,8 +14,10 @@ mod install;
 pub(crate) mod kafka;
 mod mail;
 mod oidc;
+mod otlp;
 mod place;
 mod postgres;
+mod prometheus;
 mod redis;
 mod s3;
 mod settings;
@@ -99,13 +101,15 @@ fn all(settings: &Settings) -> Result<Vec<Unit>> {
     let mut services: Vec<Box<dyn Service>> =
         vec![Box::new(postgres::Postgres::primary(settings)?)];
     if settings.purpose == Purpose::Tests {
-        services.extend::<[Box<dyn Service>; 8]>([
+        services.extend::<[Box<dyn Service>; 10]>([
             Box::new(redis::Redis::primary(settings)?),
             Box::new(kafka::Kafka::new(settings)?),
             Box::new(s3::S3::new(settings)?),
             Box::new(mail::Mail::new(settings)?),
             Box::new(oidc::Oidc::new(settings)?),
             Box::new(etcd::Etcd::new(settings)?),
+            Box::new(prometheus::Prometheus::new(settings)?),
+            Box::new(otlp::Otlp::new(settings)?),
             Box::new(postgres::Postgres::replica(settings)?),
             Box::new(redis::Redis::replica(settings)?),
         ]);

@@ -52,6 +52,11 @@ impl Cache {
         Ok(Self { folder, may_download })
     }
 
+    /// The same, which downloads nothing.
+    pub(super) fn offline(&self) -> Self {
+        Self { may_download: false, ..self.clone() }
+    }
+
     /// The folder of a program, installed into it by `install` when it is not there.
     ///
     /// # Errors
