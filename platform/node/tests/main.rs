@@ -10,6 +10,7 @@ mod crash;
 mod data;
 mod load;
 mod node;
+mod observe;
 mod people;
 mod routes;
 mod shared;
