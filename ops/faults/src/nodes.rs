@@ -15,8 +15,11 @@ use crate::web::{self, Call};
 
 /// Time for a request at the nodes of the suite.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
-/// What the topics and groups of the run begin with.
-pub(crate) const TOPIC_PREFIX: &str = "faults";
+/// What topics, groups and keys of the run begin with: servers may have those of a run before.
+pub(crate) fn prefix() -> String {
+    format!("faults-{}", std::process::id())
+}
+
 /// The database of the run.
 pub(crate) const DATABASE: &str = "faults";
 const PASSWORD: &str = "tug boat lantern 77";
@@ -87,17 +90,18 @@ pub(crate) fn node(
         format!("database.url={database}"),
         format!("database.replica_url={database}"),
         format!("cache.url={}", around.redis),
+        format!("cache.prefix={}", prefix()),
         format!("auth.key_encryption_key={}=", "A".repeat(43)),
         "auth.password_hash.memory_kib=8192".to_owned(),
         format!("audit.key_file={}", key.display()),
         format!("events.kafka.brokers={}", around.brokers),
-        format!("events.kafka.topic_prefix={TOPIC_PREFIX}"),
+        format!("events.kafka.topic_prefix={}", prefix()),
         "events.kafka.partitions=4".to_owned(),
         "events.kafka.session_timeout=10s".to_owned(),
         "events.kafka.retry_wait=5s".to_owned(),
         "jobs.lease=10s".to_owned(),
         "jobs.retry_max=5s".to_owned(),
-        format!("blobs.url=s3://{bucket}/faults"),
+        format!("blobs.url=s3://{bucket}/{}", prefix()),
         format!("blobs.endpoint=http://{}", host(&around.s3)),
         format!("blobs.access_key={s3_key}"),
         format!("blobs.secret_key={s3_secret}"),
@@ -119,6 +123,7 @@ pub(crate) fn node(
     arguments.push("serve".into());
     Ok(Launch {
         program: around.troupe.clone(),
+        called: None,
         arguments,
         environment: environment(around),
         directory: folder.to_owned(),
@@ -129,14 +134,10 @@ pub(crate) fn node(
 
 /// How the recorder is started: this program by another word.
 pub(crate) fn recorder(around: &Surroundings, folder: &Path) -> Result<Launch> {
-    let arguments = [
-        "record".to_owned(),
-        database_url(around),
-        around.brokers.clone(),
-        TOPIC_PREFIX.to_owned(),
-    ];
+    let arguments = ["record".to_owned(), database_url(around), around.brokers.clone(), prefix()];
     Ok(Launch {
         program: std::env::current_exe().context("the path of this program")?,
+        called: None,
         arguments: arguments.into_iter().map(OsString::from).collect(),
         environment: environment(around),
         directory: folder.to_owned(),

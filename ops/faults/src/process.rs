@@ -24,6 +24,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub(crate) struct Launch {
     pub(crate) program: PathBuf,
+    /// By what name it is called, where that is not its own: some do other things under another.
+    pub(crate) called: Option<OsString>,
     pub(crate) arguments: Vec<OsString>,
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) directory: PathBuf,
@@ -52,7 +54,7 @@ impl Launch {
         let mut arguments = words("cmdline")?;
         arguments.pop();
         ensure!(!arguments.is_empty(), "the process {} shows no command line", id.number);
-        arguments.remove(0);
+        let called = Some(arguments.remove(0));
         let environment = words("environ")?
             .into_iter()
             .filter_map(|pair| {
@@ -69,6 +71,7 @@ impl Launch {
         let account = account("Uid:").zip(account("Gid:"));
         Ok(Self {
             program: fs::read_link(folder.join("exe")).context("/proc: no program")?,
+            called,
             arguments,
             environment,
             directory: fs::read_link(folder.join("cwd")).context("/proc: no directory")?,
@@ -82,6 +85,9 @@ impl Launch {
         let log = File::options().create(true).append(true).open(&self.log);
         let log = log.with_context(|| format!("cannot write {}", self.log.display()))?;
         let mut command = Command::new(&self.program);
+        if let Some(name) = &self.called {
+            command.arg0(name);
+        }
         command.args(&self.arguments).env_clear().envs(self.environment.iter().cloned());
         command.current_dir(&self.directory).process_group(0);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -203,6 +209,7 @@ mod tests {
     fn shell(text: &str, log: &str) -> Launch {
         Launch {
             program: "/bin/sh".into(),
+            called: None,
             arguments: vec!["-c".into(), text.into()],
             environment: vec![("FAULTS".into(), "yes".into())],
             directory: "/".into(),

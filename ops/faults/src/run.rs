@@ -182,7 +182,7 @@ fn what_is_left(url: &str) -> Option<String> {
 
 fn collect(rig: &Rig, entries: &[Entry], members: &[Member]) -> Result<Evidence> {
     Ok(Evidence {
-        messages: topics::read(&rig.around.brokers, nodes::TOPIC_PREFIX)?,
+        messages: topics::read(&rig.around.brokers, &nodes::prefix())?,
         audit_findings: evidence_web::audit_findings(&rig.node_launch()?)?,
         mailbox: evidence_web::mailbox(&rig.around.mail_api)?,
         shown: evidence_web::posts(entries, members, &rig.bases),

@@ -1,5 +1,6 @@
 //! One server of the run, under the name by which faults know it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -41,7 +42,12 @@ impl Server {
         let (number, started) = text.trim().split_once(' ').context("a file of a process id")?;
         let id = Id { number: number.parse()?, started: started.parse()? };
         ensure!(id.lives(), "{} has ended", target.name());
-        let launch = Launch::of_running(id, pid_file.with_extension("log"))?;
+        let mut launch = Launch::of_running(id, pid_file.with_extension("log"))?;
+        if target == Target::Redis {
+            // It writes its address over its command line.
+            launch.called = Some("redis-server".into());
+            launch.arguments = redis_arguments(folder)?;
+        }
         let state = Mutex::new(State { id, child: None, wanted: true });
         Ok(Self { target, launch, pid_file: Some(pid_file), state })
     }
@@ -122,4 +128,15 @@ impl State {
             drop(child.wait());
         }
     }
+}
+
+/// How `cargo xtask services` starts Redis: it keeps nothing.
+fn redis_arguments(folder: &Path) -> Result<Vec<OsString>> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let port = name.rsplit('-').next().context("a folder is named after its port")?.to_owned();
+    let words =
+        ["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no", "--dir"];
+    let mut arguments: Vec<OsString> = words.into_iter().map(OsString::from).collect();
+    arguments.push(folder.join("data").into());
+    Ok(arguments)
 }
