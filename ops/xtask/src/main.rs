@@ -10,6 +10,7 @@
 
 mod bench;
 mod ci;
+mod faults;
 mod layers;
 mod process;
 mod services;
@@ -37,6 +38,9 @@ The commands of the repository.
   cargo xtask instructions [--record]
                                  count the instructions of a request and hold them against the budget
                                  in benches/results; --record lowers it
+  cargo xtask faults [--minutes N] [--seed S] [--only NAME,...] [--rate N] [--short]
+                                 kill, pause and restart servers of its own under a workload, and check
+                                 that nothing was lost (docs/operations/faults.md); 12 minutes
   cargo xtask layers             check the dependency rules and the shape of the tree (ARCHITECTURE.md)
   cargo xtask services up [NAME...]
                                  start the backing services, all or those named: postgres, redis, kafka,
@@ -85,6 +89,7 @@ fn dispatch(arguments: &[&str]) -> Result<bool> {
             test::command(&Workspace::load()?, test::Options::parse(options)?)
         }
         ["bench", options @ ..] => bench::command(&bench::Options::parse(options)?),
+        ["faults", words @ ..] => faults::command(words),
         ["instructions"] => bench::instructions(false),
         ["instructions", "--record"] => bench::instructions(true),
         ["ci"] => ci::command(&Workspace::load()?),

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::faults;
 use crate::layers;
 use crate::process::{self, cargo, variable};
 use crate::services::{self, Cache, Purpose, Started};
@@ -21,7 +22,7 @@ const POSTGRES: &str = "TROUPE_TEST_POSTGRES";
 const KAFKA: &str = "TROUPE_TEST_KAFKA_BROKERS";
 const KAFKA_LIBRARIES: &str = "TROUPE_TEST_KAFKA_LIBS";
 /// What is built with Kafka when there is one.
-const KAFKA_FEATURES: &str = "troupe-events/kafka,troupe-node/kafka";
+pub(crate) const KAFKA_FEATURES: &str = "troupe-events/kafka,troupe-node/kafka";
 
 /// The service that `.ci/run` installs on every machine.
 const DATABASE: &str = "postgres";
@@ -99,6 +100,14 @@ fn run_suites(
     }
     println!("\nAgain with TROUPE_WIRE=always: every message through its encoding.");
     tally.add(cargo_test("cargo test over the wire", with(wire, variables))?);
+
+    if options.quick {
+        tally.skip("the fault suite: left out by --quick");
+    } else if kafka {
+        faults::short(tally)?;
+    } else {
+        tally.skip("the fault suite: it needs Kafka");
+    }
 
     let tour = workspace.root.join(TOUR);
     if options.quick {

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, StreamConsumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
@@ -235,6 +235,11 @@ impl Sitting<'_> {
                 "events.kafka.group",
                 format!("the group was left: {code}"),
             )),
+            // Said once for all clients of the node, and shown by the check `kafka` while it lasts.
+            Err(error) if means_away(&error) => {
+                tracing::debug!(consumer = self.group.reader.name(), %error, "a group waits for the brokers");
+                Ok(())
+            }
             Err(error) => {
                 tracing::warn!(consumer = self.group.reader.name(), %error, "a group could not read; it goes on by itself");
                 Ok(())
@@ -335,5 +340,31 @@ impl Sitting<'_> {
         for partition in std::mem::take(&mut *self.consumer.context().revoked.lock()) {
             self.ledger.forget(&partition);
         }
+    }
+}
+
+/// Whether it only says that a broker does not answer: each client says so about every second.
+fn means_away(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::OperationTimedOut
+        )
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_told_from_what_a_group_must_say() {
+        let away = |code| means_away(&KafkaError::MessageConsumption(code));
+        assert!(away(RDKafkaErrorCode::AllBrokersDown));
+        assert!(away(RDKafkaErrorCode::BrokerTransportFailure));
+        assert!(!away(RDKafkaErrorCode::TopicAuthorizationFailed));
+        assert!(!away(RDKafkaErrorCode::UnknownTopicOrPartition));
     }
 }
