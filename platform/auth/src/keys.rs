@@ -16,6 +16,8 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use troupe_kernel::clock::Timestamp;
+use troupe_kernel::error::Failure;
+use troupe_kernel::ports::SecretSealer;
 use utoipa::ToSchema;
 
 use crate::secret::{NoRandomness, digest, random_bytes};
@@ -290,6 +292,28 @@ impl SharedSealer {
     #[must_use]
     pub fn get(&self) -> &Sealer {
         self.0.get().expect("the keeper of keys starts before whoever seals")
+    }
+}
+
+/// Other modules seal with the same key, so that operators keep one.
+impl SecretSealer for SharedSealer {
+    fn seal(&self, purpose: &str, secret: &[u8]) -> Result<Vec<u8>, Failure> {
+        Ok(self.ready()?.seal(purpose, secret)?)
+    }
+
+    fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Vec<u8>, Failure> {
+        Ok(self.ready()?.open(purpose, sealed)?)
+    }
+}
+
+impl SharedSealer {
+    fn ready(&self) -> Result<&Sealer, Failure> {
+        self.0.get().ok_or_else(|| {
+            Failure::unavailable(
+                "auth.sealer.missing",
+                "the key that seals secrets is not read yet",
+            )
+        })
     }
 }
 

@@ -16,7 +16,7 @@ use troupe_kernel::health::HealthCheck;
 use troupe_kernel::migration::Migration;
 use troupe_kernel::module::{InitFault, Manifest, Module, ModuleContext};
 use troupe_kernel::parts::{JobHandler, Parts, Subscription};
-use troupe_kernel::ports::{Authenticator, BoxFuture, Reauthentication};
+use troupe_kernel::ports::{Authenticator, BoxFuture, Reauthentication, SecretSealer};
 
 use crate::authenticator::TokenAuthenticator;
 use crate::config::AuthConfig;
@@ -139,6 +139,7 @@ impl Module for AuthModule {
         let providers = providers(&desk)?;
         let built = Built::new(&system, &desk, password_pool, providers);
         ctx.provide::<dyn Authenticator>(built.authenticator.clone());
+        ctx.provide::<dyn SecretSealer>(Arc::new(desk.sealer.clone()));
         if !ctx.require::<Reauthentication>()?.fill(built.again.clone()) {
             return Err(InitFault::new("another module proves callers again already").into());
         }

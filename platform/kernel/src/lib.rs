@@ -58,7 +58,7 @@ pub use ports::{
     AuditLog, Authenticated, Authenticator, Authorizer, Blob, BlobContent, BlobInfo, BlobLink,
     BlobReader, BlobStore, BoxFuture, Cache, Credential, Decision, EventBus, LinkUse, NewBlob,
     Notifier, Question, QuotaLedger, Reauthentication, Reauthenticator, Resource, Scheduler,
-    Spending,
+    SecretSealer, Spending,
 };
 pub use routes::{Access, Route};
 pub use secret_text::SecretText;

@@ -179,6 +179,23 @@ impl Reauthentication {
     }
 }
 
+/// Seals secrets that must be read again, such as one that a signature is made with, for whoever keeps
+/// them in rows. What need not be read again is hashed instead.
+pub trait SecretSealer: Send + Sync {
+    /// Seals a secret. What it is for (`owner.thing:id`) is authenticated with it, so that it cannot be
+    /// passed off as another.
+    ///
+    /// # Errors
+    /// When there is no key yet, or no randomness.
+    fn seal(&self, purpose: &str, secret: &[u8]) -> Result<Vec<u8>, Failure>;
+
+    /// Opens what was sealed for this purpose.
+    ///
+    /// # Errors
+    /// When it was sealed with another key or for another purpose, or was changed since.
+    fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Vec<u8>, Failure>;
+}
+
 /// The thing that a decision is about.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Resource {
