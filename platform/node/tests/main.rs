@@ -11,6 +11,8 @@ mod data;
 mod load;
 mod node;
 mod people;
+mod reload;
 mod routes;
+mod secured;
 mod shared;
 mod web;
