@@ -2,10 +2,11 @@
 //! cache and a blob store in memory, and an identity that knows a few people.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use troupe_actors::{Context, Handled, Lent, Service};
 use troupe_identity_messages::{IdentityMessage, Organisation, OrganisationStatus, UserName};
 use troupe_kernel::{
@@ -78,12 +79,43 @@ impl Authorizer for Rules {
 #[derive(Default)]
 pub(crate) struct MemoryCache {
     entries: Mutex<HashMap<String, (Bytes, Vec<String>)>>,
+    /// Tags that were invalidated, in order.
+    forgotten: Mutex<Vec<String>>,
+    /// What is to be kept waits here.
+    held: Mutex<Option<Arc<Held>>>,
     pub(crate) hits: AtomicUsize,
+}
+
+/// Values that were made and are not kept yet.
+#[derive(Default)]
+pub(crate) struct Held {
+    pub(crate) reached: Notify,
+    pub(crate) go: Notify,
 }
 
 impl MemoryCache {
     pub(crate) fn len(&self) -> usize {
         self.entries.lock().expect("nobody panics with it").len()
+    }
+
+    /// Lets the next value that is to be kept wait.
+    pub(crate) fn hold(&self) -> Arc<Held> {
+        let held = Arc::new(Held::default());
+        *self.held.lock().expect("nobody panics with it") = Some(held.clone());
+        held
+    }
+
+    async fn wait(&self) {
+        let held = self.held.lock().expect("nobody panics with it").take();
+        if let Some(held) = held {
+            held.reached.notify_one();
+            held.go.notified().await;
+        }
+    }
+
+    fn insert(&self, key: &str, value: Bytes, tags: &[String]) {
+        let mut entries = self.entries.lock().expect("nobody panics with it");
+        entries.insert(key.to_owned(), (value, tags.to_vec()));
     }
 }
 
@@ -101,9 +133,34 @@ impl Cache for MemoryCache {
         _ttl: Duration,
         tags: &'a [String],
     ) -> BoxFuture<'a, ()> {
-        let mut entries = self.entries.lock().expect("nobody panics with it");
-        entries.insert(key.to_owned(), (value, tags.to_vec()));
-        Box::pin(std::future::ready(()))
+        Box::pin(async move {
+            self.wait().await;
+            self.insert(key, value, tags);
+        })
+    }
+
+    /// As adapters do: nothing is kept that was loaded before one of its tags was invalidated.
+    fn fill<'a>(
+        &'a self,
+        key: &'a str,
+        _ttl: Duration,
+        tags: &'a [String],
+        load: BoxFuture<'a, Result<Bytes, Failure>>,
+    ) -> BoxFuture<'a, Result<Bytes, Failure>> {
+        Box::pin(async move {
+            let count = || self.forgotten.lock().expect("nobody panics with it").len();
+            let since = count();
+            let value = load.await?;
+            self.wait().await;
+            let is_good = {
+                let forgotten = self.forgotten.lock().expect("nobody panics with it");
+                !forgotten[since..].iter().any(|tag| tags.contains(tag))
+            };
+            if is_good {
+                self.insert(key, value.clone(), tags);
+            }
+            Ok(value)
+        })
     }
 
     fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
@@ -112,6 +169,7 @@ impl Cache for MemoryCache {
     }
 
     fn invalidate<'a>(&'a self, tag: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
+        self.forgotten.lock().expect("nobody panics with it").push(tag.to_owned());
         let mut entries = self.entries.lock().expect("nobody panics with it");
         entries.retain(|_, (_, tags)| !tags.iter().any(|each| each == tag));
         Box::pin(std::future::ready(Ok(())))

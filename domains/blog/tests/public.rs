@@ -99,6 +99,38 @@ async fn answers_come_from_the_cache_until_something_changes() {
 }
 
 #[tokio::test]
+async fn an_answer_that_a_change_overtook_is_not_kept() {
+    in_both(async |house| {
+        let post = house.published(house.author, "Hello", "one").await;
+        let path = format!("/v1/blog/posts/{}", text(&post["id"]));
+        house.published(house.author, "Other", "").await;
+        // The organisation is known from here on.
+        read(house, "other").await;
+        for (version, before, after) in [(2, "one", "two"), (3, "two", "three")] {
+            let target = if version == 2 { format!("{LIST}/hello") } else { LIST.to_owned() };
+            let held = house.cache.hold();
+            let reading = async { house.get(&target).expect(StatusCode::OK).await };
+            let changing = async {
+                held.reached.notified().await;
+                let change = json!({ "body": after, "title": after });
+                let patch = house.patch(&path).by(house.author).if_match(&json!(version));
+                patch.json(&change).expect(StatusCode::OK).await;
+                held.go.notify_one();
+            };
+            let (old, ()) = tokio::join!(reading, changing);
+            let shown = |answer: &Value| match version {
+                2 => text(&answer["html"]).to_owned(),
+                _ => each(answer, "title").join(" "),
+            };
+            assert!(shown(&old).contains(before), "it was read before: {old}");
+            let new = house.get(&target).expect(StatusCode::OK).await;
+            assert!(shown(&new).contains(after), "an old answer was kept: {new}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_event_of_a_change_forgets_what_a_racing_reader_put_back() {
     in_both(async |house| {
         let post = house.published(house.author, "Hello", "one").await;

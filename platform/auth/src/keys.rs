@@ -6,6 +6,7 @@
 //! the newest active key signs. Private keys, and the secrets of authenticator apps, are stored
 //! sealed with a key that is not in the database. No I/O here.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -140,6 +141,13 @@ impl KeySet {
     #[must_use]
     pub fn new(keys: Vec<SigningKey>) -> Self {
         Self { keys: keys.into_iter().map(Arc::new).collect() }
+    }
+
+    /// Whether both have the same keys.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let ids = |set: &Self| set.keys.iter().map(|key| key.id.clone()).collect::<BTreeSet<_>>();
+        ids(self) == ids(other)
     }
 
     /// The key that signs at `now`: of those that may, the one activated last.

@@ -17,6 +17,7 @@ use troupe_kernel::migration::Migration;
 use troupe_kernel::module::{InitFault, Manifest, Module, ModuleContext};
 use troupe_kernel::parts::{JobHandler, Parts, Subscription};
 use troupe_kernel::ports::{Authenticator, BoxFuture, Reauthentication, SecretSealer};
+use troupe_kernel::reload::Reload;
 
 use crate::authenticator::TokenAuthenticator;
 use crate::config::AuthConfig;
@@ -165,6 +166,7 @@ struct Built {
     authenticator: Arc<TokenAuthenticator>,
     again: Arc<PasswordReauthenticator>,
     health: HealthCheck,
+    reload: Reload,
     tree: ChildSpec,
 }
 
@@ -183,7 +185,8 @@ impl Built {
             sealer: desk.sealer.clone(),
             invalidations: desk.invalidations.clone(),
         };
-        let (keys, keys_child) = Keys::service(system, key_desk);
+        let (keys, keys_child) = Keys::service(system, key_desk.clone());
+        let reload = key_desk.reload(keys.clone());
         let (sessions, sessions_child) = Sessions::pool(system, desk);
         let (login, login_children) = LoginDesk::with_shards(system, desk);
         let again = Arc::new(PasswordReauthenticator {
@@ -221,7 +224,7 @@ impl Built {
         let services =
             Services { accounts, login, oidc, second_factors, sessions, api_keys, keys, pages };
         let health = signing_key(desk.clone());
-        Self { services, authenticator: Arc::new(authenticator), again, health, tree }
+        Self { services, authenticator: Arc::new(authenticator), again, health, reload, tree }
     }
 
     fn handle(&self, desk: &Desk) -> AuthHandle {
@@ -252,6 +255,7 @@ impl Built {
             .subscription(leavers(&services.sessions))
             .subscription(closed(&services.sessions))
             .health(self.health)
+            .reload(self.reload)
             .child(self.tree)
     }
 }

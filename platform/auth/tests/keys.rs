@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use troupe_auth::MIGRATIONS;
+use troupe_auth::keys::{Lifetime, Sealer, SigningKey};
 use troupe_auth::messages::{GetPublicKeys, Refresh, ReloadKeys, RotateKeys};
 use troupe_auth::repository::signing_keys;
 use troupe_database::testing::TestDatabase;
-use troupe_database::{Dialect, UnitOfWork};
+use troupe_database::{DbTimestamp, Dialect, UnitOfWork};
 use troupe_kernel::clock::ManualClock;
+use troupe_kernel::config::{ConfigTree, Layers};
 use troupe_kernel::invalidation::InvalidationMessage;
 
 use crate::harness::{House, MEMBER, PASSWORD, code, scope, with_house};
@@ -167,6 +169,91 @@ async fn a_stored_key_that_was_exchanged_for_another_is_refused() {
             .expect("an attacker with the database");
         let rotated = house.auth.keys.ask(&scope(), RotateKeys { now: false }).await;
         assert_eq!(code(rotated), "auth.key.sealed");
+    })
+    .await;
+}
+
+/// Adds a key that signs from now on, as another node on this database would.
+async fn add_key(house: &House) -> String {
+    let now = house.now();
+    let ends_at = now.plus(2 * DAY);
+    let lifetime = Lifetime { activates_at: now, retires_at: now.plus(DAY), ends_at };
+    let (key, seed) = SigningKey::generate(lifetime).expect("there is randomness");
+    let sealer = Sealer::new(&std::array::from_fn(|index| u8::try_from(index).unwrap()));
+    let row = signing_keys::SigningKeyRow {
+        id: key.id().to_owned(),
+        sealed_key: sealer.seal(key.id(), &seed).expect("there is randomness"),
+        created_at: DbTimestamp(now),
+        activates_at: DbTimestamp(now),
+        retires_at: DbTimestamp(lifetime.retires_at),
+        ends_at: DbTimestamp(ends_at),
+    };
+    house
+        .db
+        .transaction(&scope(), async move |uow: &mut UnitOfWork| {
+            signing_keys::insert(uow.conn(), &row).await?;
+            Ok(())
+        })
+        .await
+        .expect("the row is right");
+    key.id().to_owned()
+}
+
+fn settings(lines: &str) -> ConfigTree {
+    Layers::new().file("settings.toml", &format!("[auth]\n{lines}")).build().expect("TOML")
+}
+
+#[tokio::test]
+async fn a_reload_takes_the_keys_at_once_and_tokens_of_the_old_one_stay_good() {
+    with_house(async |house: &House| {
+        house.member().await;
+        let old = house.session().await;
+        house.clock.advance(Duration::from_secs(1));
+        let [reload] = &house.parts.reloads[..] else { panic!("one part reloads") };
+        let same =
+            settings("key_encryption_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"");
+        assert!(reload.look(&same).await.expect("good").keys().is_empty(), "nothing is new");
+
+        let next = add_key(house).await;
+        let change = reload.look(&same).await.expect("good");
+        assert_eq!(change.keys(), ["auth.signing_keys"]);
+        assert!(!published(house).await.contains(&next), "looking changes nothing");
+        change.make();
+        let known = async || published(house).await.contains(&next);
+        for _ in 0..200 {
+            if known().await {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let new = house.session().await;
+        assert_eq!(kid(new.access_token.expose()), next);
+        assert_ne!(kid(old.access_token.expose()), next);
+        for token in [&old.access_token, &new.access_token] {
+            assert!(house.check(token).await.is_ok(), "both are good in the overlap");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reload_refuses_a_key_that_does_not_open_those_of_the_database() {
+    with_house(async |house: &House| {
+        house.member().await;
+        let old = house.session().await;
+        let [reload] = &house.parts.reloads[..] else { panic!("one part reloads") };
+        let other = "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        let wrong = settings(&format!("key_encryption_key = \"{other}\""));
+        let faults = reload.look(&wrong).await.map(drop).expect_err("it opens nothing");
+        assert_eq!(faults[0].path, "auth.key_encryption_key");
+        assert!(!faults[0].to_string().contains(other), "{faults:?}");
+        let missing = settings("key_file = \"/nowhere/auth.key\"");
+        let faults = reload.look(&missing).await.map(drop).expect_err("no key is made");
+        assert!(
+            faults[0].to_string().contains("auth.key_file: the key file /nowhere"),
+            "{faults:?}"
+        );
+        assert!(house.check(&old.access_token).await.is_ok());
     })
     .await;
 }

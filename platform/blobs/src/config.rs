@@ -28,6 +28,9 @@ pub struct BlobsConfig {
     pub size_max: u64,
     /// S3: address of the server, `https://HOST:PORT`; empty for Amazon's of the region.
     pub endpoint: String,
+    /// S3: a PEM file with the certificates that the server's may lead to; none trusts what the system
+    /// trusts. It is read at the start.
+    pub tls_ca_file: Option<PathBuf>,
     /// S3: the region that requests are signed for.
     pub region: String,
     /// S3: the key id. A secret: write `${file:PATH}` or `${env:NAME}`.
@@ -56,6 +59,7 @@ impl Default for BlobsConfig {
             directory: PathBuf::new(),
             size_max: 32 << 20,
             endpoint: String::new(),
+            tls_ca_file: None,
             region: "us-east-1".to_owned(),
             access_key: Secret::default(),
             secret_key: Secret::default(),
@@ -91,6 +95,12 @@ impl ConfigSection for BlobsConfig {
             && !schemes.iter().any(|scheme| self.endpoint.starts_with(scheme))
         {
             faults.push(ConfigFault::new("endpoint", "begins with https:// or http://"));
+        }
+        if let Some(path) = &self.tls_ca_file
+            && !path.is_file()
+        {
+            let fault = format!("{} is no file; it must name one in PEM form", path.display());
+            faults.push(ConfigFault::new("tls_ca_file", fault));
         }
         if self.region.is_empty() {
             faults.push(ConfigFault::new(
@@ -161,6 +171,7 @@ mod tests {
         let config = BlobsConfig {
             url: "media".to_owned(),
             endpoint: "localhost".to_owned(),
+            tls_ca_file: Some("/nowhere/ca.pem".into()),
             region: String::new(),
             timeout: Duration::ZERO,
             retries_max: 11,
@@ -169,7 +180,7 @@ mod tests {
             ..BlobsConfig::default()
         };
         let faults: Vec<String> = config.validate().iter().map(|fault| fault.to_string()).collect();
-        assert_eq!(faults.len(), 9, "{faults:?}");
+        assert_eq!(faults.len(), 10, "{faults:?}");
         assert!(BlobsConfig::default().validate().is_empty());
     }
 }

@@ -70,6 +70,14 @@ pub enum BlobError {
     /// The bucket is not there, or none is named.
     #[error("there is no such bucket; see blobs.url")]
     Bucket,
+    /// The certificates to trust cannot be read.
+    #[error("{} of blobs.tls_ca_file is not usable: {why}; it must be a PEM file of certificates", path.display())]
+    Trust {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// S3 failed.
     #[error("{action} on S3 failed")]
     S3 {
@@ -171,6 +179,7 @@ impl From<BlobError> for Failure {
             }
             BlobError::Io { .. }
             | BlobError::Bucket
+            | BlobError::Trust { .. }
             | BlobError::S3 { .. }
             | BlobError::Slow { .. }
             | BlobError::Interrupted => {
@@ -191,8 +200,24 @@ fn away() -> Failure {
 
 /// An error with its causes, for people who run the node.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        // Some errors repeat their cause.
+        if !told.ends_with(&next) {
+            told.push_str(&format!(": {next}"));
+        }
+        cause = error.source();
     }
+    if told.contains(CERTIFICATE) {
+        told.push_str(
+            "; blobs.tls_ca_file must name the certificate that the server's leads to, and \
+             blobs.endpoint the host that it names",
+        );
+    }
+    told
 }
+
+/// How rustls begins what it says of the certificate of a server.
+const CERTIFICATE: &str = "invalid peer certificate";

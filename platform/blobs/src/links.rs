@@ -37,6 +37,31 @@ pub struct Claim {
     pub expires: Timestamp,
 }
 
+impl Claim {
+    /// Refuses content of another type or length than the claim says; an unknown length is refused
+    /// when the content has come.
+    pub(crate) fn admits(
+        &self,
+        content_type: Option<&str>,
+        size_bytes: Option<u64>,
+    ) -> Result<(), BlobError> {
+        let LinkUse::Write { content_type: announced_type, size_bytes: announced, .. } =
+            &self.usage
+        else {
+            return Err(BlobError::Link);
+        };
+        if content_type != Some(announced_type) {
+            return Err(BlobError::Link);
+        }
+        match size_bytes {
+            Some(found) if found != *announced => {
+                Err(BlobError::Size { found, announced: *announced })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The token of a claim.
 pub(crate) fn seal(key: &hmac::Key, claim: &Claim) -> Result<String, BlobError> {
     let claim = serde_json::to_vec(claim).map_err(|_| BlobError::Link)?;

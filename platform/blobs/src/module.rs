@@ -45,9 +45,10 @@ impl Module for BlobsModule {
         let tree = Supervisor::new(ctx.system(), "blobs").child(child);
         Ok(Parts::new()
             .child(tree.into_spec())
-            .routes(routes::routes(&service, self.blobs.size_max()))
+            .routes(routes::routes(&service, &self.blobs))
             .job(sweep(&service))
-            .health(self.blobs.health_check()))
+            .health(self.blobs.health_check())
+            .reload(self.blobs.reload()))
     }
 }
 

@@ -4,17 +4,19 @@ use std::ops::Range;
 
 use troupe_actors::ServiceRef;
 use troupe_kernel::error::{Failure, FailureKind};
-use troupe_kernel::{HttpRequest, HttpResponse, Route, StatusCode, header};
+use troupe_kernel::{BoxFuture, HttpRequest, HttpResponse, Route, StatusCode, header};
 
 use crate::links::{BYTES_MAX, disposition};
 use crate::messages::{BlobMessage, Linked, ReadByLink, WriteByLink};
+use crate::store::Blobs;
 
 const TAG: &str = "blobs";
 const PATH: &str = "/v1/blobs/links/{token}";
 
-/// The routes; a body has at most `size_max` bytes.
-pub(crate) fn routes(blobs: &ServiceRef<BlobMessage>, size_max: u64) -> Vec<Route> {
-    let bytes_max = usize::try_from(size_max.min(BYTES_MAX)).unwrap_or(usize::MAX);
+/// The routes; a body has at most as many bytes as a blob of the store.
+pub(crate) fn routes(blobs: &ServiceRef<BlobMessage>, store: &Blobs) -> Vec<Route> {
+    let bytes_max = usize::try_from(store.size_max().min(BYTES_MAX)).unwrap_or(usize::MAX);
+    let store = store.clone();
     vec![
         Route::get(PATH)
             .public()
@@ -41,9 +43,22 @@ pub(crate) fn routes(blobs: &ServiceRef<BlobMessage>, size_max: u64) -> Vec<Rout
             .tag(TAG)
             .body_media("*/*")
             .body_limit(bytes_max)
+            .before_body(move |request| admit(store.clone(), request))
             .returns_nothing(204)
             .ask(blobs, write, |_| Ok(HttpResponse::no_content())),
     ]
+}
+
+/// Lets nobody send a body whose link is not good for it.
+fn admit(store: Blobs, request: &HttpRequest) -> BoxFuture<'static, Result<(), Failure>> {
+    let token: Result<String, Failure> = request.parameter("token");
+    let content_type = request.header(header::CONTENT_TYPE.as_str()).map(str::to_owned);
+    let declared = request.header(header::CONTENT_LENGTH.as_str());
+    let size_bytes: Option<u64> = declared.and_then(|length| length.parse().ok());
+    Box::pin(async move {
+        let claim = store.redeem(&token?).await?;
+        Ok(claim.admits(content_type.as_deref(), size_bytes)?)
+    })
 }
 
 fn write(request: &HttpRequest) -> Result<WriteByLink, Failure> {

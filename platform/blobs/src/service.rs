@@ -46,17 +46,13 @@ impl BlobService {
     }
 
     async fn write(&self, command: &WriteByLink) -> Result<BlobInfo, Failure> {
-        let Claim { key, usage, .. } = self.blobs.redeem(&command.token).await?;
-        let LinkUse::Write { content_type, size_bytes, digest } = usage else {
+        let claim = self.blobs.redeem(&command.token).await?;
+        let found = command.content.len() as u64;
+        claim.admits(command.content_type.as_deref(), Some(found))?;
+        let Claim { key, usage, .. } = claim;
+        let LinkUse::Write { content_type, digest, .. } = usage else {
             return Err(BlobError::Link.into());
         };
-        if command.content_type.as_deref() != Some(&content_type) {
-            return Err(BlobError::Link.into());
-        }
-        let found = command.content.len() as u64;
-        if found != size_bytes {
-            return Err(BlobError::Size { found, announced: size_bytes }.into());
-        }
         checks::same(Some(&digest), &checks::sha256(&command.content))?;
         self.store.put(&key, &content_type, command.content.clone()).await
     }

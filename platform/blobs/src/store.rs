@@ -6,6 +6,7 @@ use std::sync::Arc;
 use troupe_kernel::clock::SharedClock;
 use troupe_kernel::health::HealthCheck;
 use troupe_kernel::ports::BlobStore;
+use troupe_kernel::reload::{Change, Reload};
 
 use crate::config::BlobsConfig;
 use crate::error::{self, BlobError};
@@ -83,6 +84,21 @@ impl Blobs {
             Self::Local(local) => local.health_check(),
             Self::S3(s3) => s3.health_check(),
         }
+    }
+
+    /// Takes other keys of S3 while the node runs.
+    #[must_use]
+    pub fn reload(&self) -> Reload {
+        let blobs = self.clone();
+        Reload::new(&["access_key", "secret_key"], move |config: BlobsConfig| {
+            let blobs = blobs.clone();
+            Box::pin(async move {
+                match blobs {
+                    Self::Local(_) => Ok(Change::none()),
+                    Self::S3(s3) => s3.change_to(config).await,
+                }
+            })
+        })
     }
 
     /// What a link of this node allows.

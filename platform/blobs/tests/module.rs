@@ -63,6 +63,11 @@ impl House {
         for &(name, value) in headers {
             request.headers.insert(HeaderName::from_static(name), value.parse().unwrap());
         }
+        if let Some(check) = route.before_body()
+            && let Err(failure) = check(&request).await
+        {
+            return HttpResponse::from(&failure);
+        }
         request.body = body;
         let (port, response) = route.target().open(&request.scope);
         route.target().deliver(&request, port);
@@ -109,6 +114,37 @@ async fn a_link_to_write_takes_what_it_announces_and_nothing_else() {
     assert_eq!((blob.content, blob.info.content_type.as_str()), (text("hello"), "text/plain"));
     house.clock.advance(Duration::from_secs(60));
     assert_eq!(house.follow(&link, &PLAIN, text("hello")).await.status, 403);
+    house.finish().await;
+}
+
+#[tokio::test]
+async fn a_body_is_refused_by_its_head_when_the_link_is_not_good_for_it() {
+    let house = House::open().await;
+    let link = house.link("a/b", hello()).await;
+    let route = house.parts.routes.iter().find(|route| route.method().as_str() == "PUT").unwrap();
+    let check = route.before_body().expect("it is asked before its body is read");
+    let asked = async |url: &str, headers: &[(&'static str, &str)]| {
+        let scope = Scope::root(Duration::from_secs(20), Origin::new(Uuid::nil()));
+        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let mut request = HttpRequest::new(route.method().clone(), url, peer, scope);
+        let token = url.strip_prefix("/v1/blobs/links/").unwrap().to_owned();
+        request.parameters.push(("token".to_owned(), token));
+        for &(name, value) in headers {
+            request.headers.insert(HeaderName::from_static(name), value.parse().unwrap());
+        }
+        check(&request).await.map_err(|failure| failure.code().to_owned())
+    };
+    let length = |length| [PLAIN[0], ("content-length", length)];
+    assert_eq!(asked(&link.url, &length("5")).await, Ok(()));
+    assert_eq!(asked(&link.url, &PLAIN).await, Ok(()), "a length that is not known yet");
+    assert_eq!(asked(&link.url, &length("6")).await.unwrap_err(), "blobs.size.differs");
+    assert_eq!(asked(&link.url, &[]).await.unwrap_err(), "blobs.link.invalid");
+    let changed = format!("{}x", link.url);
+    assert_eq!(asked(&changed, &length("5")).await.unwrap_err(), "blobs.link.invalid");
+    let reading = house.link("a/b", LinkUse::Read { file_name: None }).await;
+    assert_eq!(asked(&reading.url, &length("5")).await.unwrap_err(), "blobs.link.invalid");
+    house.clock.advance(Duration::from_secs(60));
+    assert_eq!(asked(&link.url, &length("5")).await.unwrap_err(), "blobs.link.invalid");
     house.finish().await;
 }
 

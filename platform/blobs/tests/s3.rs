@@ -2,6 +2,7 @@
 //! while it is away.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +13,16 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use rustls::crypto::ring;
 use tokio::time::Instant;
-use troupe_blobs::{BlobsConfig, S3Blobs};
+use troupe_blobs::{Blobs, BlobsConfig, S3Blobs};
 use troupe_kernel::blob::{BlobContent, BlobLink, LinkUse};
 use troupe_kernel::clock::{ManualClock, SharedClock, SystemClock};
-use troupe_kernel::config::{ConfigSection, Secret};
+use troupe_kernel::config::{ConfigSection, ConfigTree, Layers, Secret};
 use troupe_kernel::error::{Failure, FailureKind};
 use troupe_kernel::pagination::PageRequest;
 use troupe_kernel::ports::{BlobStore, BoxFuture};
 use uuid::Uuid;
 
+use crate::certificates::Certificates;
 use crate::contract::{Pieces, SIZE_MAX, collect, long, new_blob, text};
 use crate::local::Scratch;
 use crate::proxy::{Proxy, Way};
@@ -183,6 +185,74 @@ async fn wrong_keys_and_a_missing_bucket_are_told_by_the_health_check() {
     let failure = blobs.put("a", "text/plain", text("x")).await.unwrap_err();
     assert_eq!(failure.code(), "blobs.away");
     assert_eq!(blobs.list("", PageRequest::default()).await.unwrap_err().code(), "blobs.away");
+}
+
+fn settings(access_key: &str, secret_key: &str) -> ConfigTree {
+    let text = format!("[blobs]\naccess_key = \"{access_key}\"\nsecret_key = \"{secret_key}\"");
+    Layers::new().file("troupe.toml", &text).build().unwrap()
+}
+
+#[tokio::test]
+async fn other_keys_are_taken_when_s3_takes_them() {
+    let Some(bucket) = Bucket::find() else { return };
+    let right = &bucket.config;
+    let wrong = BlobsConfig { secret_key: Secret::new("wrong-hunter2"), ..right.clone() };
+    let clock = Arc::new(ManualClock::default());
+    let s3 = S3Blobs::unopened(&wrong, bucket.scratch.path(), clock).unwrap();
+    let reload = Blobs::S3(s3.clone()).reload();
+    let look = async |access: &str, secret: &str| reload.look(&settings(access, secret)).await;
+    let access = right.access_key.expose();
+    assert!(look(access, "wrong-hunter2").await.unwrap().keys().is_empty());
+    let refused = look("nobody", "other-hunter2").await.map(drop).unwrap_err();
+    assert_eq!(refused[0].path, "blobs.access_key");
+    assert!(!refused[0].to_string().contains("hunter2"), "{refused:?}");
+
+    let change = look(access, right.secret_key.expose()).await.unwrap();
+    assert_eq!(change.keys(), ["blobs.secret_key"]);
+    assert!(s3.reach().await.is_err(), "looking changes nothing");
+    change.make();
+    s3.put("a", "text/plain", text("signed anew")).await.unwrap();
+    empty(&s3).await;
+}
+
+#[tokio::test]
+async fn s3_is_spoken_to_in_tls_when_its_certificate_is_trusted_and_names_it() {
+    let Some(bucket) = Bucket::find() else { return };
+    let Some(certificates) = Certificates::make(2) else { return };
+    let Some(strangers) = Certificates::make(2) else { return };
+    let Some(expired) = Certificates::make(0) else { return };
+    let open = |port: u16, host: &str, root: PathBuf| {
+        let config = BlobsConfig {
+            endpoint: format!("https://{host}:{port}"),
+            tls_ca_file: Some(root),
+            timeout: Duration::from_secs(4),
+            retries_max: 0,
+            ..bucket.config.clone()
+        };
+        assert_eq!(config.validate(), []);
+        S3Blobs::unopened(&config, bucket.scratch.path(), Arc::new(ManualClock::default()))
+    };
+    let secured = certificates.before(bucket.host.clone()).await;
+    let blobs = open(secured, "localhost", certificates.path("root.pem")).unwrap();
+    blobs.put("a", "text/plain", text("in TLS")).await.unwrap();
+    assert_eq!(blobs.get("a").await.unwrap().unwrap().content, text("in TLS"));
+    empty(&blobs).await;
+
+    let late = expired.before(bucket.host.clone()).await;
+    // It is good in the second in which it was made.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    for (port, host, root, says) in [
+        (secured, "localhost", strangers.path("root.pem"), "UnknownIssuer"),
+        (secured, "127.0.0.1", certificates.path("root.pem"), "not valid for name"),
+        (late, "localhost", expired.path("root.pem"), "expired"),
+    ] {
+        let blobs = open(port, host, root).unwrap();
+        let told = blobs.health_check().probe().await.unwrap_err();
+        assert!(told.contains(says) && told.contains("blobs.tls_ca_file"), "{told}");
+        assert!(!told.contains(bucket.config.secret_key.expose()), "{told}");
+    }
+    let none = open(secured, "localhost", certificates.path("names")).map(drop).unwrap_err();
+    assert!(none.to_string().contains("holds no certificate"), "{none}");
 }
 
 #[tokio::test]

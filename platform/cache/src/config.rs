@@ -1,5 +1,6 @@
 //! The section `cache` of the configuration.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use redis::IntoConnectionInfo as _;
@@ -22,6 +23,9 @@ pub struct CacheConfig {
     /// The Redis that the nodes share: `redis://USER:PASSWORD@HOST:PORT/DATABASE`. Empty keeps
     /// everything in this process. A secret.
     pub url: Secret,
+    /// `rediss://`: a PEM file with the certificates that the server's may lead to; none trusts what
+    /// the system trusts. It is read at each connection, so that it may be changed while the node runs.
+    pub tls_ca_file: Option<PathBuf>,
     /// Begins every key and channel in Redis; installations that share a Redis need different ones,
     /// in different databases as well.
     pub prefix: String,
@@ -56,6 +60,7 @@ impl Default for CacheConfig {
             size_max: 32 << 20,
             ttl_max: Duration::from_secs(24 * 3600),
             url: Secret::default(),
+            tls_ca_file: None,
             prefix: "troupe".to_owned(),
             connections: 4,
             connect_timeout: Duration::from_secs(2),
@@ -91,6 +96,14 @@ impl ConfigSection for CacheConfig {
         // The driver's own words may repeat the URL.
         if self.is_shared() && self.url.expose().into_connection_info().is_err() {
             fault("url", format!("is no address of a Redis; {URL_FORMS}"));
+        }
+        if let Some(path) = &self.tls_ca_file
+            && !path.is_file()
+        {
+            fault(
+                "tls_ca_file",
+                format!("{} is no file; it must name one in PEM form", path.display()),
+            );
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if self.prefix.is_empty()
@@ -130,6 +143,7 @@ mod tests {
         assert!(CacheConfig::default().validate().is_empty());
         let wrong = CacheConfig {
             url: Secret::new("http://:hunter2@example"),
+            tls_ca_file: Some("/nowhere/ca.pem".into()),
             prefix: "a b".to_owned(),
             connections: 0,
             timeout: Duration::ZERO,
@@ -137,7 +151,7 @@ mod tests {
         };
         let faults = wrong.validate();
         let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
-        assert_eq!(paths, ["url", "prefix", "connections", "timeout"]);
+        assert_eq!(paths, ["url", "tls_ca_file", "prefix", "connections", "timeout"]);
         assert!(!format!("{faults:?} {wrong:?}").contains("hunter2"));
         let right = Secret::new("rediss://user:hunter2@example:6380/1");
         assert!(CacheConfig { url: right, ..CacheConfig::default() }.validate().is_empty());

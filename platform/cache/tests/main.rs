@@ -7,8 +7,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod away;
+mod certificates;
 mod contract;
 mod house;
+mod login;
 mod memory;
 mod nodes;
 mod proxy;
@@ -16,3 +18,4 @@ mod restart;
 mod revocations;
 mod server;
 mod spending;
+mod tls;

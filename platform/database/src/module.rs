@@ -40,7 +40,8 @@ impl Module for DatabaseModule {
         let _: DatabaseConfig = ctx.config()?;
         ctx.provide(Arc::new(self.db.clone()));
         let (_, housekeeping) = Housekeeping::spec(ctx.system(), &self.db);
-        let mut parts = Parts::new().migrations(MIGRATIONS).child(housekeeping);
+        let mut parts =
+            Parts::new().migrations(MIGRATIONS).child(housekeeping).reload(self.db.reload());
         if self.db.dialect() == Dialect::Postgres {
             parts = parts.child(Watch::spec(ctx.system(), &self.db).1);
         }

@@ -6,6 +6,7 @@ mod answers;
 mod batching;
 mod commands;
 mod failover;
+mod login;
 mod migrating;
 mod notes;
 mod opening;

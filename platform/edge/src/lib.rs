@@ -25,7 +25,7 @@ use troupe_actors::{ChildSpec, Failure, Scope, ServiceRef, Spec, Strategy, Super
 use troupe_kernel::clock::SharedClock;
 use troupe_kernel::{
     Authenticator, Authorizer, Catalog, ConfigSection as _, HeaderValue, InitFault, Invalidations,
-    QuotaLedger, Route,
+    QuotaLedger, Reload, Route,
 };
 use troupe_telemetry::{Health, Sampling};
 
@@ -37,7 +37,7 @@ pub use server::Drained;
 use front::{BodyBudget, Document, Front, Operations, Paths};
 use gates::GateNeeds;
 use observe::Observer;
-use server::{Drain, GetAddress, Listener, ListenerMessage, ListenerParts};
+use server::{Drain, GetAddress, Listener, ListenerMessage, ListenerParts, SharedTls};
 use table::Table;
 
 /// What the edge is made of.
@@ -75,6 +75,7 @@ pub struct EdgeParts {
 pub struct Edge {
     listener: ServiceRef<ListenerMessage>,
     gates: Gates,
+    tls: SharedTls,
     drain_timeout: Duration,
 }
 
@@ -129,7 +130,10 @@ impl Edge {
         });
         let drain_timeout = config.drain_timeout;
         let config = Arc::new(config.clone());
-        let listener_parts = Arc::new(ListenerParts { system: system.clone(), config, front });
+        let tls = SharedTls::default();
+        let shared = tls.clone();
+        let listener_parts =
+            Arc::new(ListenerParts { system: system.clone(), config, front, tls: shared });
         let (listener, listener_spec) =
             Spec::new(system, "listener", move || Listener::new(listener_parts.clone()))
                 .capacity(64)
@@ -139,13 +143,19 @@ impl Edge {
             .child(gates_spec)
             .child(listener_spec)
             .into_spec();
-        Ok((Self { listener, gates, drain_timeout }, spec))
+        Ok((Self { listener, gates, tls, drain_timeout }, spec))
     }
 
     /// The gates, for requests that do not come over a connection.
     #[must_use]
     pub fn gates(&self) -> &Gates {
         &self.gates
+    }
+
+    /// Takes another certificate and key for the connections that are made afterwards.
+    #[must_use]
+    pub fn reload(&self) -> Reload {
+        self.tls.reload()
     }
 
     /// The address it listens on, which tells the port when the configuration leaves it open.

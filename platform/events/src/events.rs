@@ -149,7 +149,8 @@ impl Events {
     }
 
     /// The health checks of the bus.
-    pub(crate) fn health_checks(&self) -> Vec<HealthCheck> {
+    #[must_use]
+    pub fn health_checks(&self) -> Vec<HealthCheck> {
         #[cfg(feature = "kafka")]
         return self.shared.kafka.iter().map(|kafka| kafka.condition.health_check()).collect();
         #[cfg(not(feature = "kafka"))]

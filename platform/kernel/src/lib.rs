@@ -24,6 +24,7 @@ pub mod parts;
 pub mod permissions;
 pub mod policies;
 pub mod ports;
+pub mod reload;
 pub mod routes;
 pub mod secret_text;
 
@@ -60,6 +61,7 @@ pub use ports::{
     Notifier, Question, QuotaLedger, Reauthentication, Reauthenticator, Resource, Scheduler,
     SecretSealer, Spending,
 };
+pub use reload::{Change, Reload};
 pub use routes::{Access, Route};
 pub use secret_text::SecretText;
 pub use troupe_actors::{PermissionSet, Principal, PrincipalKind, Scope};

@@ -14,6 +14,7 @@ use crate::migration::Migration;
 use crate::permissions::{PermissionDef, RoleDef};
 use crate::policies::PolicyDef;
 use crate::ports::BoxFuture;
+use crate::reload::Reload;
 use crate::routes::Route;
 
 /// What a module contributes to the node.
@@ -37,6 +38,8 @@ pub struct Parts {
     pub subscriptions: Vec<Subscription>,
     /// Its health checks.
     pub health: Vec<HealthCheck>,
+    /// What it takes anew while the node runs.
+    pub reloads: Vec<Reload>,
 }
 
 impl Parts {
@@ -113,6 +116,13 @@ impl Parts {
     #[must_use]
     pub fn health(mut self, check: HealthCheck) -> Self {
         self.health.push(check);
+        self
+    }
+
+    /// Adds keys that are taken anew while the node runs.
+    #[must_use]
+    pub fn reload(mut self, reload: Reload) -> Self {
+        self.reloads.push(reload);
         self
     }
 }

@@ -77,6 +77,8 @@ pub enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Has the node that serves the data directory read its configuration again, as SIGHUP does
+    Reload,
     /// Loads a running node and measures its answers from the moment each request was due
     Bench(BenchArgs),
     /// Prints a completion script for a shell

@@ -1,6 +1,7 @@
 //! Puts the node together: the list of modules, and what they share.
 
 use std::fs::{File, TryLockError};
+use std::io::{Read as _, Write as _};
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
@@ -88,7 +89,7 @@ pub async fn compose(config: Config) -> Result<Composed, Stop> {
 ///
 /// The sections were checked before; faults of all modules are reported together.
 pub fn wire(config: Config) -> Result<Composed, Stop> {
-    let Config { tree, data } = config;
+    let Config { tree, data, .. } = config;
     let node: NodeConfig = section(&tree)?;
     // The telemetry is installed before; reading it here checks it for every command.
     let _: (TelemetryConfig, SentryConfig) = (section(&tree)?, section(&tree)?);
@@ -230,15 +231,38 @@ pub fn lock_data(data: &Path) -> Result<File, Stop> {
     let path = data.join("serve.lock");
     let refuse = |what: String| Stop::new(Exit::Data, format!("{} {what}", path.display()));
     let file = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(|error| refuse(format!("cannot be opened: {error}")))?;
+    let mut file = file.map_err(|error| refuse(format!("cannot be opened: {error}")))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            let named = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+            named.map_err(|error| refuse(format!("cannot be written: {error}")))?;
+            Ok(file)
+        }
         Err(TryLockError::WouldBlock) => Err(refuse(
             "is held by another node; stop it, or give this one a directory of its own with --data"
                 .to_owned(),
         )),
         Err(TryLockError::Error(error)) => Err(refuse(format!("cannot be locked: {error}"))),
     }
+}
+
+/// The process that serves the data directory, if one does.
+pub fn who_serves(data: &Path) -> Result<Option<i32>, Stop> {
+    let path = data.join("serve.lock");
+    let refuse = |error: std::io::Error| {
+        Stop::new(Exit::Data, format!("{} cannot be read: {error}", path.display()))
+    };
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(refuse(error)),
+    };
+    if file.try_lock_shared().is_ok() {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(refuse)?;
+    Ok(text.parse().ok())
 }
 
 /// What modules reach through ports of the kernel.

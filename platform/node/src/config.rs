@@ -11,6 +11,7 @@ use troupe_kernel::config::{ConfigTree, Layers, Reference};
 use crate::cli::NodeArgs;
 use crate::failure::{Exit, Stop};
 use crate::node_config::NodeConfig;
+use crate::secret_command;
 
 /// Where everything lies unless it is said otherwise.
 const DATA_DIRECTORY: &str = "./troupe-data";
@@ -22,11 +23,13 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub struct Config {
     pub tree: ConfigTree,
     pub data: PathBuf,
+    /// Where it came from, to read it again.
+    pub args: NodeArgs,
 }
 
 /// Merges defaults, the file, variables and flags, and resolves references to secrets.
 pub fn load(args: &NodeArgs) -> Result<Config, Stop> {
-    let data = args.data.clone().unwrap_or_else(|| PathBuf::from(DATA_DIRECTORY));
+    let data = data_directory(args);
     let file = read_file(args)?;
     let merge = |defaults: Layers| {
         let layers = match &file {
@@ -41,7 +44,12 @@ pub fn load(args: &NodeArgs) -> Result<Config, Stop> {
         .table("public address", address_defaults(&public_url(&given)));
     let tree =
         merge(defaults).and_then(|tree| tree.resolve(resolve)).map_err(|faults| refuse(&faults))?;
-    Ok(Config { tree, data })
+    Ok(Config { tree, data, args: args.clone() })
+}
+
+/// The directory of the node's data.
+pub fn data_directory(args: &NodeArgs) -> PathBuf {
+    args.data.clone().unwrap_or_else(|| PathBuf::from(DATA_DIRECTORY))
 }
 
 /// The address that people use, from what the user says. A section with faults is reported later.
@@ -130,7 +138,7 @@ fn read_bounded(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).context("it is not readable as UTF-8 text")
 }
 
-/// The text behind `${file:…}` or `${env:…}`; a trailing line end of a file is cut.
+/// The text behind a reference; a trailing line end of a file is cut.
 fn resolve(reference: &Reference) -> Result<String, String> {
     match reference {
         Reference::File(path) => read_bounded(Path::new(path))
@@ -139,6 +147,7 @@ fn resolve(reference: &Reference) -> Result<String, String> {
         #[expect(clippy::disallowed_methods, reason = "this is the place that reads it")]
         Reference::Variable(name) => std::env::var(name)
             .map_err(|_| format!("the variable {name} is not set, or is not UTF-8 text")),
+        Reference::Command(words) => secret_command::output(words),
     }
 }
 
@@ -179,5 +188,19 @@ mod tests {
         let stop = load(&args(&[("database.url", "${file:/nowhere/at/all}")])).err().unwrap();
         let text = stop.to_string();
         assert!(text.contains("database.url") && text.contains("/nowhere/at/all"), "{text}");
+    }
+    #[test]
+    fn a_command_that_fails_is_named_with_its_key_and_without_its_arguments() {
+        let set = [("auth.key_encryption_key", r#"${command:["/bin/false", "hunter2"]}"#)];
+        let text = load(&args(&set)).err().unwrap().to_string();
+        assert!(text.contains("auth.key_encryption_key: the command /bin/false failed"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn a_command_gives_a_value() {
+        let set = [("node.name", r#"${command:["/bin/echo", "north"]}"#)];
+        let config = load(&args(&set)).ok().unwrap();
+        assert_eq!(config.tree.section::<NodeConfig>().unwrap().name, "north");
     }
 }

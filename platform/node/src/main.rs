@@ -7,7 +7,9 @@ mod compose;
 mod config;
 mod failure;
 mod node_config;
+mod reload;
 mod render;
+mod secret_command;
 mod sections;
 
 use std::io::Write;
@@ -45,6 +47,7 @@ fn run(cli: Cli) -> Result<(), Stop> {
         Command::Actors(command) => commands::actors::run(&command),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Blog(command) => commands::blog::run(&command),
+        Command::Reload => commands::reload::run(&cli.node),
         command => {
             let config = config::load(&cli.node)?;
             sections::check(&config.tree)?;

@@ -15,12 +15,12 @@ fn problem(asking: Asking<'_>, status: u16, code: &str) -> Answer {
 }
 
 /// The answer to a head that announces a body of so many bytes, none of which is sent.
-fn announced(node: &Node, token: &str, bytes: usize) -> String {
+fn announced(node: &Node, line: &str, token: &str, bytes: usize) -> String {
     let host = node.base.strip_prefix("http://").expect("plain HTTP");
     let mut stream = TcpStream::connect(host).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a time limit");
     let head = format!(
-        "POST /v1/blog/posts HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\
+        "{line} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\
          content-type: application/json\r\ncontent-length: {bytes}\r\nconnection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).expect("the head is taken");
@@ -49,10 +49,13 @@ fn bodies_that_are_wrong_are_refused_with_the_place() {
     problem(typed, 415, "kernel.body.media_type");
     let nul = post().json(r#"{"title":"x\u0000y"}"#);
     problem(nul, 422, "kernel.body.nul");
-    let answer = announced(&node, &ada.token, 9 << 20);
+    let answer = announced(&node, "POST /v1/blog/posts", &ada.token, 9 << 20);
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(answer.contains("/problems/edge.body.too_large\""), "{answer}");
     post().json(r#"{"title":"x"}"#).send().expect(201);
+    let answer = announced(&node, "PUT /v1/blobs/links/made.up", &ada.token, 1 << 20);
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert!(answer.contains("/problems/blobs.link.invalid\""), "{answer}");
 }
 
 #[test]

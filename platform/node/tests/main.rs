@@ -12,6 +12,8 @@ mod load;
 mod node;
 mod observe;
 mod people;
+mod reload;
 mod routes;
+mod secured;
 mod shared;
 mod web;

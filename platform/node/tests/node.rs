@@ -112,11 +112,15 @@ impl Node {
 
     /// Starts a node with further settings, `section.key=value`.
     pub fn with(settings: &[&str]) -> Self {
+        Self::within(Directory::new(), settings)
+    }
+
+    /// Starts a node in a directory that has its configuration.
+    pub fn within(directory: Directory, settings: &[&str]) -> Self {
         let mut words = vec!["serve".to_owned(), "--data".to_owned(), "data".to_owned()];
         for setting in SETTINGS.iter().chain(settings) {
             words.extend(["--set".to_owned(), (*setting).to_owned()]);
         }
-        let directory = Directory::new();
         let (child, base) = launch(&directory, &words);
         let web = Web::new(&base);
         Self { child, directory, words, base, web }
@@ -205,7 +209,7 @@ fn launch(directory: &Directory, words: &[String]) -> (Child, String) {
     loop {
         let text = read_log(directory);
         if text.contains("\"message\":\"ready\"") {
-            let line = text.lines().find(|line| line.contains(" serves http://"));
+            let line = text.lines().find(|line| line.contains(" serves http"));
             let (_, base) = line.expect("it greets").split_once(" serves ").expect("an address");
             return (child, base.trim().to_owned());
         }

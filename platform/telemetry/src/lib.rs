@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use troupe_actors::{ChildSpec, Spec, Strategy, Supervisor, System};
 use troupe_kernel::clock::SharedClock;
+use troupe_kernel::reload::Reload;
 
 pub use config::{LogFormat, LogLevel, TelemetryConfig};
 pub use error::TelemetryError;
@@ -138,6 +139,16 @@ impl Telemetry {
     #[must_use]
     pub fn levels(&self) -> &LogLevels {
         &self.levels
+    }
+
+    /// Takes other levels of the log while the node runs.
+    #[must_use]
+    pub fn reload(&self) -> Reload {
+        let levels = self.levels.clone();
+        Reload::new(&["level", "targets"], move |config: TelemetryConfig| {
+            let change = levels.change_to(&config);
+            Box::pin(std::future::ready(Ok(change)))
+        })
     }
 
     /// What `/metrics` answers.

@@ -1,9 +1,9 @@
 //! Public answers in the cache: keys, tags, entity tags, and when they are forgotten.
 //!
-//! A command forgets what it changed before it answers. A reader that read the database just before
-//! the commit may still put the old answer back; the event of the change, which arrives a moment
-//! later, forgets again, and `cache_ttl` bounds what neither reaches. A cache that is away makes
-//! reads slower and nothing else.
+//! A command forgets what it changed before it answers. An answer whose making began before that is
+//! not kept: the cache is told its tags before anything is read for it (docs/adr/0015). A replica may
+//! be behind all the same; the event of the change, which arrives a moment later, forgets again, and
+//! `cache_ttl` bounds what neither reaches. A cache that is away makes reads slower and nothing else.
 
 use std::time::Duration;
 
@@ -24,37 +24,76 @@ pub(super) struct Made {
     pub(super) content_type: &'static str,
     /// The bytes.
     pub(super) body: Vec<u8>,
-    /// The tags under which it is forgotten, besides the organisation's.
-    pub(super) tags: Vec<String>,
     /// Whether it may be kept; an answer that lacks something for now may not.
     pub(super) keep: bool,
 }
 
-/// The answer of a key: from the cache, or made now and kept.
+/// Which answer, and what of it the caller has.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) tenant: TenantId,
+    pub(super) key: &'a str,
+    /// `If-None-Match`.
+    pub(super) known: Option<&'a str>,
+}
+
+/// The answer of a key: from the cache, or made now and kept under its tags and the organisation's.
 pub(super) async fn serve(
     blog: &Blog,
-    tenant: TenantId,
-    key: &str,
-    known: Option<&str>,
+    wanted: Wanted<'_>,
+    tags: Vec<String>,
     make: impl Future<Output = Result<Made, Failure>> + Send,
 ) -> Result<Served, Failure> {
-    if let Some(entry) = blog.cache.get(key).await
-        && let Some(kept) = Kept::decode(entry)
-    {
-        return Ok(kept.served(known));
+    match kept(blog, wanted).await {
+        Some(served) => Ok(served),
+        None => fill(blog, wanted, tags, make).await,
     }
-    let made = make.await?;
-    let kept = Kept {
-        etag: etag(&made.body),
-        content_type: made.content_type.to_owned(),
-        body: made.body.into(),
+}
+
+/// Whether answers are kept at all.
+pub(super) fn keeps(blog: &Blog) -> bool {
+    !blog.config.cache_ttl.is_zero()
+}
+
+/// The answer of a key from the cache, if it is there.
+pub(super) async fn kept(blog: &Blog, wanted: Wanted<'_>) -> Option<Served> {
+    let entry = blog.cache.get(wanted.key).await?;
+    Some(Kept::decode(entry)?.served(wanted.known))
+}
+
+/// Makes an answer that is not in the cache and keeps it there, unless it is forgotten meanwhile.
+pub(super) async fn fill(
+    blog: &Blog,
+    wanted: Wanted<'_>,
+    mut tags: Vec<String>,
+    make: impl Future<Output = Result<Made, Failure>> + Send,
+) -> Result<Served, Failure> {
+    if !keeps(blog) {
+        return Ok(Kept::of(make.await?).served(wanted.known));
+    }
+    tags.push(organisation_tag(wanted.tenant));
+    let (mut make, mut made) = (Some(Box::pin(make)), None);
+    let load = Box::pin(async {
+        let make = make.take().expect("a load runs once");
+        let fresh = make.await?;
+        let keep = fresh.keep;
+        let kept = made.insert(Kept::of(fresh));
+        if keep { Ok(kept.encode()) } else { Err(not_kept()) }
+    });
+    let filled = blog.cache.fill(wanted.key, blog.config.cache_ttl, &tags, load).await;
+    let found = made.or_else(|| Kept::decode(filled.clone().ok()?));
+    let kept = match (found, make) {
+        (Some(found), _) => found,
+        // Another caller was to make it and could not; that may lie in its own deadline.
+        (None, Some(make)) => Kept::of(make.await?),
+        (None, None) => return Err(filled.err().unwrap_or_else(not_kept)),
     };
-    if made.keep && !blog.config.cache_ttl.is_zero() {
-        let mut tags = made.tags;
-        tags.push(organisation_tag(tenant));
-        blog.cache.put(key, kept.encode(), blog.config.cache_ttl, &tags).await;
-    }
-    Ok(kept.served(known))
+    Ok(kept.served(wanted.known))
+}
+
+/// Why the cache gets nothing; whoever made the answer has it.
+fn not_kept() -> Failure {
+    Failure::unavailable("blog.answer.incomplete", "the answer lacks something for now")
 }
 
 /// An encoded answer as the cache keeps it: entity tag, media type and body, by lines.
@@ -66,6 +105,14 @@ struct Kept {
 }
 
 impl Kept {
+    fn of(made: Made) -> Self {
+        Self {
+            etag: etag(&made.body),
+            content_type: made.content_type.to_owned(),
+            body: made.body.into(),
+        }
+    }
+
     fn encode(&self) -> Bytes {
         let mut bytes =
             Vec::with_capacity(self.etag.len() + self.content_type.len() + self.body.len() + 2);

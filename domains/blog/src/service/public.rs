@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use troupe_actors::{Context, Handled, Lent, Scope, Service};
 use troupe_database::{DbConn, DbTimestamp, DbUuid};
 use troupe_identity_messages::{FindOrganisationBySlug, ListUserNames};
-use troupe_kernel::{Failure, Page, TenantId, Timestamp, UserId};
+use troupe_kernel::{Bytes, Failure, Page, TenantId, Timestamp, UserId};
 
 use super::Blog;
-use super::caching::{self, Made};
+use super::caching::{self, Made, Wanted};
 use super::posts::{search_page, tags_page};
 use crate::content::feed::{self, Channel, Entry};
 use crate::content::{slug, tags};
@@ -122,19 +122,29 @@ pub(super) async fn publisher(
     {
         return Ok(found);
     }
+    // Which organisation it is says under which tag it is kept; what is kept is asked for after that.
+    let seen = find_publisher(blog, scope, slug).await?;
+    let tags = [caching::organisation_tag(seen.tenant)];
+    let load = Box::pin(async {
+        let found = find_publisher(blog, scope, slug).await?;
+        let is_same = found.tenant == seen.tenant;
+        let found = is_same.then_some(found).ok_or(BlogError::OrganisationNotFound)?;
+        Ok::<_, Failure>(Bytes::from(encode(&found)?))
+    });
+    // The load may be another caller's and end with its deadline; what was seen is good for now.
+    let filled = blog.cache.fill(&key, ORGANISATION_TTL, &tags, load).await;
+    let found = filled.ok().and_then(|entry| serde_json::from_slice(&entry).ok());
+    Ok(found.unwrap_or(seen))
+}
+
+async fn find_publisher(blog: &Blog, scope: &Scope, slug: &str) -> Result<Publisher, Failure> {
     let organisation = blog
         .identity
         .ask(scope, FindOrganisationBySlug { slug: slug.to_owned() })
         .await?
         .filter(troupe_identity_messages::Organisation::is_active)
         .ok_or(BlogError::OrganisationNotFound)?;
-    let found =
-        Publisher { tenant: organisation.id, slug: organisation.slug, name: organisation.name };
-    if let Ok(entry) = serde_json::to_vec(&found) {
-        let tags = [caching::organisation_tag(found.tenant)];
-        blog.cache.put(&key, entry.into(), ORGANISATION_TTL, &tags).await;
-    }
-    Ok(found)
+    Ok(Publisher { tenant: organisation.id, slug: organisation.slug, name: organisation.name })
 }
 
 async fn read_post(blog: &Blog, scope: &Scope, query: &ReadPublicPost) -> Result<Served, Failure> {
@@ -144,32 +154,33 @@ async fn read_post(blog: &Blog, scope: &Scope, query: &ReadPublicPost) -> Result
     }
     let tenant = publisher.tenant;
     let key = caching::key(tenant, "read", &[&query.slug]);
-    caching::serve(blog, tenant, &key, query.known.as_deref(), async {
-        let found = blog
-            .published
-            .get(scope, (tenant.uuid(), query.slug.clone()))
-            .await?
-            .ok_or(BlogError::PostNotFound)?;
-        if found.slug == found.found_by {
-            return make_post(blog, scope, tenant, found).await;
-        }
-        let location = format!("/v1/public/{}/posts/{}", publisher.slug, found.slug);
-        Ok(Made {
-            content_type: caching::MOVED,
-            body: location.into_bytes(),
-            tags: vec![caching::post_tag(tenant, found.id.to())],
-            keep: true,
-        })
+    let wanted = Wanted { tenant, key: &key, known: query.known.as_deref() };
+    if let Some(served) = caching::kept(blog, wanted).await {
+        return Ok(served);
+    }
+    let find = async || -> Result<PublishedPost, Failure> {
+        let found = blog.published.get(scope, (tenant.uuid(), query.slug.clone())).await?;
+        Ok(found.ok_or(BlogError::PostNotFound)?)
+    };
+    // Which post it is says under which tag it is kept; what is kept is read after that.
+    let seen = if caching::keeps(blog) { Some(find().await?.id) } else { None };
+    let tags = seen.iter().map(|id| caching::post_tag(tenant, id.to())).collect();
+    caching::fill(blog, wanted, tags, async {
+        let found = find().await?;
+        let is_same = seen == Some(found.id);
+        let mut made = if found.slug == found.found_by {
+            make_post(blog, scope, found).await?
+        } else {
+            let location = format!("/v1/public/{}/posts/{}", publisher.slug, found.slug);
+            Made { content_type: caching::MOVED, body: location.into_bytes(), keep: true }
+        };
+        made.keep &= is_same;
+        Ok(made)
     })
     .await
 }
 
-async fn make_post(
-    blog: &Blog,
-    scope: &Scope,
-    tenant: TenantId,
-    found: PublishedPost,
-) -> Result<Made, Failure> {
+async fn make_post(blog: &Blog, scope: &Scope, found: PublishedPost) -> Result<Made, Failure> {
     let names = names(blog, scope, [found.author.to()].into()).await;
     let id = found.id.to();
     let post = PublicPost {
@@ -184,12 +195,7 @@ async fn make_post(
         published_at: found.published_at.unwrap_or(found.updated_at).into(),
         updated_at: found.updated_at.into(),
     };
-    Ok(Made {
-        content_type: JSON,
-        body: encode(&post)?,
-        tags: vec![caching::post_tag(tenant, id)],
-        keep: names.is_some(),
-    })
+    Ok(Made { content_type: JSON, body: encode(&post)?, keep: names.is_some() })
 }
 
 async fn list_posts(
@@ -203,7 +209,8 @@ async fn list_posts(
     let limit = query.page.limit.to_string();
     let cursor = query.page.cursor.as_ref().map_or("", |cursor| cursor.as_str());
     let key = caching::key(tenant, "list", &[tag.as_deref().unwrap_or(""), cursor, &limit]);
-    caching::serve(blog, tenant, &key, query.known.as_deref(), async {
+    let wanted = Wanted { tenant, key: &key, known: query.known.as_deref() };
+    caching::serve(blog, wanted, vec![caching::lists_tag(tenant)], async {
         let rows = query.page.rows();
         let after = after.map(|(time, id)| (DbTimestamp(time), DbUuid::of(id)));
         let found = blog
@@ -216,12 +223,7 @@ async fn list_posts(
         let authors = page.items.iter().map(|row| row.author_id.to()).collect();
         let names = names(blog, scope, authors).await;
         let page = page.map(|row| summary(row, names.as_ref()));
-        Ok(Made {
-            content_type: JSON,
-            body: encode(&page)?,
-            tags: vec![caching::lists_tag(tenant)],
-            keep: names.is_some(),
-        })
+        Ok(Made { content_type: JSON, body: encode(&page)?, keep: names.is_some() })
     })
     .await
 }
@@ -244,9 +246,10 @@ async fn list_tags(blog: &Blog, scope: &Scope, query: &ListPublicTags) -> Result
     let limit = query.page.limit.to_string();
     let cursor = query.page.cursor.as_ref().map_or("", |cursor| cursor.as_str());
     let key = caching::key(tenant, "tags", &[cursor, &limit]);
-    caching::serve(blog, tenant, &key, query.known.as_deref(), async {
+    let wanted = Wanted { tenant, key: &key, known: query.known.as_deref() };
+    caching::serve(blog, wanted, vec![caching::lists_tag(tenant)], async {
         let page = tags_page(blog, tenant, Viewer::Public, &query.page).await?;
-        listed(tenant, encode(&page)?, JSON)
+        listed(encode(&page)?, JSON)
     })
     .await
 }
@@ -256,9 +259,10 @@ async fn search(blog: &Blog, scope: &Scope, query: &SearchPublic) -> Result<Serv
     let limit = query.page.limit.to_string();
     let cursor = query.page.cursor.as_ref().map_or("", |cursor| cursor.as_str());
     let key = caching::key(tenant, "search", &[&query.query, cursor, &limit]);
-    caching::serve(blog, tenant, &key, query.known.as_deref(), async {
+    let wanted = Wanted { tenant, key: &key, known: query.known.as_deref() };
+    caching::serve(blog, wanted, vec![caching::lists_tag(tenant)], async {
         let page = search_page(blog, tenant, Viewer::Public, &query.query, &query.page).await?;
-        listed(tenant, encode(&page)?, JSON)
+        listed(encode(&page)?, JSON)
     })
     .await
 }
@@ -268,12 +272,13 @@ async fn read_feed(blog: &Blog, scope: &Scope, query: &ReadFeed) -> Result<Serve
     let tenant = publisher.tenant;
     let format = query.format;
     let key = caching::key(tenant, "feed", &[format.file()]);
-    caching::serve(blog, tenant, &key, query.known.as_deref(), async {
+    let wanted = Wanted { tenant, key: &key, known: query.known.as_deref() };
+    caching::serve(blog, wanted, vec![caching::lists_tag(tenant)], async {
         let body = match format {
             FeedFormat::Sitemap => sitemap(blog, &publisher).await?,
             FeedFormat::Atom | FeedFormat::Rss => posts_feed(blog, &publisher, format).await?,
         };
-        listed(tenant, body, format.media_type())
+        listed(body, format.media_type())
     })
     .await
 }
@@ -338,7 +343,17 @@ async fn list_comments(
     let limit = query.page.limit.to_string();
     let cursor = query.page.cursor.as_ref().map_or("", |cursor| cursor.as_str());
     let key = caching::key(tenant, "comments", &[&query.slug, cursor, &limit]);
-    caching::serve(blog, tenant, &key, query.known.as_deref(), async {
+    let wanted = Wanted { tenant, key: &key, known: query.known.as_deref() };
+    if let Some(served) = caching::kept(blog, wanted).await {
+        return Ok(served);
+    }
+    let find = async || -> Result<PublishedPost, Failure> {
+        let found = blog.published.get(scope, (tenant.uuid(), query.slug.clone())).await?;
+        Ok(found.ok_or(BlogError::PostNotFound)?)
+    };
+    let seen = if caching::keeps(blog) { Some(find().await?.id) } else { None };
+    let tags = seen.iter().map(|id| caching::post_tag(tenant, id.to())).collect();
+    caching::fill(blog, wanted, tags, async {
         let (slug, rows) = (query.slug.clone(), query.page.rows());
         let (post, found) = blog
             .db
@@ -350,18 +365,13 @@ async fn list_comments(
             })
             .await?;
         let page = Page::from_rows(found, &query.page, |comment| comment.id);
-        Ok(Made {
-            content_type: JSON,
-            body: encode(&page)?,
-            tags: vec![caching::post_tag(tenant, post.id.to())],
-            keep: true,
-        })
+        Ok(Made { content_type: JSON, body: encode(&page)?, keep: seen == Some(post.id) })
     })
     .await
 }
 
-fn listed(tenant: TenantId, body: Vec<u8>, content_type: &'static str) -> Result<Made, Failure> {
-    Ok(Made { content_type, body, tags: vec![caching::lists_tag(tenant)], keep: true })
+fn listed(body: Vec<u8>, content_type: &'static str) -> Result<Made, Failure> {
+    Ok(Made { content_type, body, keep: true })
 }
 
 /// The names of authors; none when identity does not answer, and then the answer is not kept.

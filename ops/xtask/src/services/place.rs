@@ -86,11 +86,15 @@ impl Place {
 
     /// Ends the processes by a signal, and by force those that do not heed it.
     pub(super) fn stop(&self, signal: &str) -> Result<()> {
+        self.stop_within(ENDS_WITHIN, signal)
+    }
+
+    fn stop_within(&self, patience: Duration, signal: &str) -> Result<()> {
         let processes = self.running();
         for process in &processes {
             process.signal(signal);
         }
-        if !end_within(&processes, ENDS_WITHIN) {
+        if !end_within(&processes, patience) {
             for process in &processes {
                 process.signal("KILL");
             }
@@ -235,11 +239,9 @@ mod tests {
         while !place.logs(1).contains("on") {
             thread::sleep(POLL);
         }
-        let processes = place.running();
-        processes[0].signal("TERM");
-        assert!(!end_within(&processes, Duration::from_millis(300)));
-        processes[0].signal("KILL");
-        assert!(end_within(&processes, ENDS_WITHIN));
+        let patience = Duration::from_millis(300);
+        place.stop_within(patience, "TERM").expect("force helps");
+        assert!(!place.all_run());
         fs::remove_dir_all(place.folder()).expect("it is ours");
     }
 }

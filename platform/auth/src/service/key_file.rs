@@ -62,6 +62,20 @@ pub fn sealer(config: &AuthConfig) -> Result<Sealer, KeyFileError> {
     Ok(Sealer::new(&key))
 }
 
+/// The sealer that the configuration names, where its key must be there already. Blocks.
+///
+/// # Errors
+/// When the file cannot be used.
+pub fn existing(config: &AuthConfig) -> Result<Sealer, KeyFileError> {
+    let path = &config.key_file;
+    if config.configured_key().is_none()
+        && let Err(source) = fs::metadata(path)
+    {
+        return Err(KeyFileError::Unusable { path: path.clone(), source });
+    }
+    sealer(config)
+}
+
 fn from_file(path: &Path) -> Result<[u8; KEY_BYTES], KeyFileError> {
     match fs::read_to_string(path) {
         Ok(text) => {

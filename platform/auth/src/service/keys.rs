@@ -12,14 +12,16 @@ use troupe_actors::{ChildSpec, Context, Handled, Lent, Scope, Service, ServiceRe
 use troupe_database::{Db, DbTimestamp, UnitOfWork};
 use troupe_kernel::audit::AuditRecord;
 use troupe_kernel::clock::{SharedClock, Timestamp};
+use troupe_kernel::config::ConfigFault;
 use troupe_kernel::error::Failure;
 use troupe_kernel::event::Event;
 use troupe_kernel::invalidation::{Invalidations, RevokeEverybody};
+use troupe_kernel::reload::{Change, Reload};
 
 use super::key_file;
 use crate::config::AuthConfig;
 use crate::events::{self, SigningKeyEvent};
-use crate::keys::{KeySet, Lifetime, SharedKeys, SharedSealer, SigningKey};
+use crate::keys::{KeySet, Lifetime, SealFault, Sealer, SharedKeys, SharedSealer, SigningKey};
 use crate::messages::{KeyMessage, ReloadKeys, RotateKeys, Rotation};
 use crate::repository::signing_keys::{self, SigningKeyRow};
 
@@ -44,6 +46,71 @@ pub struct KeyDesk {
     pub sealer: SharedSealer,
     /// Told when no token is good any more.
     pub invalidations: Invalidations,
+}
+
+impl KeyDesk {
+    /// The keys that verify at `now`, as they are stored.
+    async fn rows(&self, now: Timestamp) -> Result<Vec<SigningKeyRow>, Failure> {
+        self.db.read(async move |conn| Ok(signing_keys::live(conn, now).await?)).await
+    }
+
+    /// Reads the keys at once where the timer would take a minute, and refuses a key-encryption key
+    /// that does not open them. While the database is away nothing is changed, nor refused.
+    #[must_use]
+    pub fn reload(self, keeper: ServiceRef<KeyMessage>) -> Reload {
+        Reload::new(&["key_encryption_key", "key_file"], move |config: AuthConfig| {
+            let (desk, keeper) = (self.clone(), keeper.clone());
+            Box::pin(async move { desk.change_to(config, keeper).await })
+        })
+    }
+
+    async fn change_to(
+        self,
+        config: AuthConfig,
+        keeper: ServiceRef<KeyMessage>,
+    ) -> Result<Change, Vec<ConfigFault>> {
+        let key =
+            if config.key_encryption_key.is_empty() { "key_file" } else { "key_encryption_key" };
+        let fault = |detail: String| vec![ConfigFault::new(key, detail)];
+        let sealer = tokio::task::spawn_blocking(move || key_file::existing(&config))
+            .await
+            .map_err(|error| fault(error.to_string()))?
+            .map_err(|error| fault(error.to_string()))?;
+        let rows = match self.rows(self.clock.now()).await {
+            Ok(rows) => rows,
+            Err(failure) => {
+                tracing::warn!(%failure, "the signing keys are not read now but by the timer");
+                return Ok(Change::none());
+            }
+        };
+        let found = opened(rows, &sealer).map_err(|_| {
+            fault("does not open the signing keys of this database; put back the one before".into())
+        })?;
+        if found.is_like(&self.keys.load()) {
+            return Ok(Change::none());
+        }
+        // The keeper reads them itself, so that none that it makes meanwhile is lost.
+        let make = move || {
+            let scope = Scope::system("auth.keys", OWN_WORK);
+            if let Err(failure) = keeper.tell(&scope, ReloadKeys) {
+                tracing::warn!(%failure, "the signing keys are not read now but by the timer");
+            }
+        };
+        Ok(Change::none().of("signing_keys", make))
+    }
+}
+
+/// The keys of these rows.
+fn opened(rows: Vec<SigningKeyRow>, sealer: &Sealer) -> Result<KeySet, SealFault> {
+    let mut keys = Vec::with_capacity(rows.len());
+    for row in rows {
+        let seed = sealer.open(&row.id, &row.sealed_key)?;
+        let key = SigningKey::from_seed(&seed, row.lifetime())
+            .filter(|key| key.id() == row.id)
+            .ok_or(SealFault::Unopenable)?;
+        keys.push(key);
+    }
+    Ok(KeySet::new(keys))
 }
 
 /// The keeper of keys.
@@ -76,17 +143,8 @@ impl Keys {
 
     async fn read(&mut self) -> Result<(), Failure> {
         let now = self.desk.clock.now();
-        let rows =
-            self.desk.db.read(async move |conn| Ok(signing_keys::live(conn, now).await?)).await?;
-        let mut keys = Vec::with_capacity(rows.len());
-        for row in rows {
-            let seed = self.desk.sealer.get().open(&row.id, &row.sealed_key)?;
-            let key = SigningKey::from_seed(&seed, row.lifetime())
-                .filter(|key| key.id() == row.id)
-                .ok_or(crate::keys::SealFault::Unopenable)?;
-            keys.push(key);
-        }
-        self.desk.keys.store(KeySet::new(keys));
+        let rows = self.desk.rows(now).await?;
+        self.desk.keys.store(opened(rows, self.desk.sealer.get())?);
         self.read_at = now;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The HTTP client that S3 is spoken to with: HTTP/1.1 on pooled connections, TLS by rustls on ring,
-//! certificates of the system.
+//! certificates of the system or of a file.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,13 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody,
     HttpResponse, HttpResponseBody, HttpService,
 };
+use rustls::RootCertStore;
 use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use troupe_kernel::ports::BoxFuture;
+
+use crate::error::BlobError;
 
 /// Connections that are kept for the next request.
 const IDLE_MAX: usize = 32;
@@ -23,8 +29,10 @@ const IDLE_MAX: usize = 32;
 const IDLE_FOR: Duration = Duration::from_secs(30);
 
 /// Makes the client of a store.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Connector {
+    /// Whom the server's certificate must lead to.
+    pub(crate) trust: Trust,
     /// How long connecting may take.
     pub(crate) connect_within: Duration,
     /// How long one try may take until the header of the response is there.
@@ -38,10 +46,12 @@ impl HttpConnector for Connector {
         };
         let tls = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| fault(error.into()))?
-            .with_native_roots()
-            .map_err(|error| fault(error.into()))?
-            .with_no_client_auth();
+            .map_err(|error| fault(error.into()))?;
+        let tls = match &self.trust {
+            Trust::System => tls.with_native_roots().map_err(|error| fault(error.into()))?,
+            Trust::Roots(roots) => tls.with_root_certificates(roots.clone()),
+        };
+        let tls = tls.with_no_client_auth();
         let mut tcp = TcpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -57,6 +67,34 @@ impl HttpConnector for Connector {
             .pool_max_idle_per_host(IDLE_MAX)
             .build(https);
         Ok(HttpClient::new(Service { client, answer_within: self.answer_within }))
+    }
+}
+
+/// Whom the certificate of a server must lead to.
+#[derive(Debug, Clone)]
+pub(crate) enum Trust {
+    /// Whom the system trusts.
+    System,
+    /// These alone.
+    Roots(Arc<RootCertStore>),
+}
+
+impl Trust {
+    /// The certificates of the file, or the system's without one.
+    pub(crate) fn read(file: Option<&Path>) -> Result<Self, BlobError> {
+        let Some(path) = file else { return Ok(Self::System) };
+        let unusable = |why: String| BlobError::Trust { path: path.to_owned(), why };
+        let mut roots = RootCertStore::empty();
+        let found =
+            CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
+        for certificate in found {
+            let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+            roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+        }
+        if roots.is_empty() {
+            return Err(unusable("it holds no certificate".to_owned()));
+        }
+        Ok(Self::Roots(Arc::new(roots)))
     }
 }
 

@@ -7,6 +7,7 @@
 mod away;
 mod content;
 mod http;
+mod keys;
 mod links;
 mod list;
 mod names;
@@ -36,7 +37,8 @@ use troupe_kernel::ports::{Blob, BlobInfo, BlobStore, BoxFuture};
 
 use self::away::Away;
 use self::content::ObjectContent;
-use self::http::Connector;
+use self::http::{Connector, Trust};
+use self::keys::SharedKeys;
 use self::names::Names;
 use crate::checks::{self, SNIFFED_BYTES, WholeCheck};
 use crate::config::BlobsConfig;
@@ -55,6 +57,8 @@ const ATTEMPTS: u32 = 4;
 pub struct S3Blobs(Arc<Shared>);
 
 struct Shared {
+    config: BlobsConfig,
+    keys: SharedKeys,
     store: AmazonS3,
     /// For what the store has no method for.
     http: HttpClient,
@@ -91,22 +95,23 @@ impl S3Blobs {
             retry_timeout: config.timeout,
         };
         let connector = Connector {
+            trust: Trust::read(config.tls_ca_file.as_deref())?,
             connect_within: config.connect_timeout,
             // Half, so that a connection that fell silent leaves time to try another.
             answer_within: config.timeout / 2,
         };
+        let keys = SharedKeys::new(config);
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
             .with_region(&config.region)
-            .with_access_key_id(config.access_key.expose())
-            .with_secret_access_key(config.secret_key.expose())
+            .with_credentials(Arc::new(keys.clone()))
             .with_virtual_hosted_style_request(!config.path_style)
             .with_allow_http(config.endpoint.starts_with("http://"))
             .with_checksum_algorithm(Checksum::SHA256)
             .with_disable_tagging(true)
             .with_disable_bulk_delete(true)
             .with_retry(retry)
-            .with_http_connector(connector);
+            .with_http_connector(connector.clone());
         if !config.endpoint.is_empty() {
             builder = builder.with_endpoint(config.endpoint.trim_end_matches('/'));
         }
@@ -116,6 +121,8 @@ impl S3Blobs {
             config.directory.clone()
         };
         Ok(Self(Arc::new(Shared {
+            config: config.clone(),
+            keys,
             http: connector
                 .connect(&ClientOptions::default())
                 .map_err(|error| BlobError::s3("configuring", error))?,

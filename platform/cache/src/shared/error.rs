@@ -1,5 +1,6 @@
 //! What can go wrong with Redis.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use redis::{ErrorKind, ServerErrorKind};
@@ -30,6 +31,14 @@ pub enum RedisError {
     /// The connection was closed.
     #[error("the server closed the connection")]
     Closed,
+    /// The certificates to trust cannot be read.
+    #[error("{} of cache.tls_ca_file is not usable: {why}; it must be a PEM file of certificates", path.display())]
+    Trust {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The driver or the server refused.
     #[error("redis failed")]
     Driver(#[from] redis::RedisError),
@@ -45,7 +54,8 @@ impl RedisError {
             | Self::Slow(_)
             | Self::Replica
             | Self::Nameless
-            | Self::Replaced => true,
+            | Self::Replaced
+            | Self::Trust { .. } => true,
             Self::Driver(error) => match error.kind() {
                 ErrorKind::Server(kind) => matches!(
                     kind,
@@ -61,10 +71,27 @@ impl RedisError {
     /// Itself and its cause in one line, for the log.
     pub(super) fn told(&self) -> String {
         match self {
+            Self::Driver(cause) if is_refusal(cause) => {
+                format!("redis refused the login: {cause}; check user and password in cache.url")
+            }
+            Self::Driver(cause) if cause.to_string().contains(CERTIFICATE) => format!(
+                "no trusted TLS connection: {cause}; cache.tls_ca_file must name the certificate that \
+                 the server's leads to, and cache.url the host that it names"
+            ),
             Self::Driver(cause) => format!("{self}: {cause}"),
             _ => self.to_string(),
         }
     }
+}
+
+/// How rustls begins what it says of the certificate of a server.
+const CERTIFICATE: &str = "invalid peer certificate";
+
+/// A wrong user or password, or none where one is needed.
+pub(super) fn is_refusal(error: &redis::RedisError) -> bool {
+    let codes = ["WRONGPASS", "NOAUTH", "NOPERM"];
+    error.kind() == ErrorKind::AuthenticationFailed
+        || error.code().is_some_and(|code| codes.contains(&code))
 }
 
 impl From<RedisError> for Failure {

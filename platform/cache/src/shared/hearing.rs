@@ -9,9 +9,7 @@
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo as _, ProtocolVersion, PushInfo, PushKind,
-};
+use redis::{AsyncConnectionConfig, Client, ProtocolVersion, PushInfo, PushKind};
 use tokio::sync::mpsc;
 use troupe_actors::Scope;
 
@@ -48,7 +46,7 @@ impl Hearing {
     /// Subscribes, and forgets everything unless nothing was published since `before`.
     pub(super) async fn open(redis: &Redis, before: Option<&Place>) -> Result<Self, RedisError> {
         let config = &redis.0.config;
-        let (conn, pushes) = within(config.connect_timeout, connect(config.url.expose())).await?;
+        let (conn, pushes) = within(config.connect_timeout, connect(redis)).await?;
         let mut hearing = Self {
             redis: redis.clone(),
             conn,
@@ -149,10 +147,8 @@ impl Hearing {
 /// A connection that hears, in the third version of the protocol: there a connection with
 /// subscriptions also answers commands.
 async fn connect(
-    url: &str,
+    redis: &Redis,
 ) -> Result<(MultiplexedConnection, mpsc::Receiver<PushInfo>), RedisError> {
-    let info = url.into_connection_info()?;
-    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
     let (sender, pushes) = mpsc::channel(NEWS_MAX);
     let config = AsyncConnectionConfig::new().set_push_sender(move |push: PushInfo| {
         if sender.try_send(push).is_err() {
@@ -160,6 +156,8 @@ async fn connect(
         }
         Ok::<(), redis::aio::SendError>(())
     });
+    let info = redis.client().await?.get_connection_info().clone();
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
     let client = Client::open(info.set_redis_settings(settings))?;
     Ok((client.get_multiplexed_async_connection_with_config(&config).await?, pushes))
 }

@@ -92,7 +92,8 @@ async fn hold(
 ) -> Result<std::convert::Infallible, RedisError> {
     let before = heard.lock().clone();
     let mut hearing = Hearing::open(redis, before.as_ref()).await?;
-    let session = Session::open(&redis.0.config, &hearing.place().life).await?;
+    let session =
+        Session::open(redis.client().await?, &redis.0.config, &hearing.place().life).await?;
     redis.tell_pending(&session).await?;
     *stood = true;
     let _standing = Standing::raise(redis, session.clone());

@@ -7,11 +7,13 @@
 
 mod broadcast;
 mod cache;
+mod client;
 mod entry;
 mod error;
 mod hearing;
 mod ledger;
 mod link;
+mod login;
 mod news;
 mod pending;
 mod scripts;
@@ -26,7 +28,7 @@ use troupe_actors::{ChildSpec, Failure, Scope, Supervisor, System};
 use troupe_kernel::clock::SharedClock;
 use troupe_kernel::invalidation::{PermissionsChanged, RevokeEverybody};
 use troupe_kernel::ports::{Cache, QuotaLedger};
-use troupe_kernel::{HealthCheck, Invalidations};
+use troupe_kernel::{HealthCheck, Invalidations, Secret};
 
 pub use cache::RedisCache;
 pub use error::RedisError;
@@ -64,6 +66,8 @@ pub struct Redis(Arc<Shared>);
 
 struct Shared {
     config: CacheConfig,
+    /// The address with the login that new connections use.
+    url: RwLock<Secret>,
     /// Tells the news of this process from those of others.
     node: u64,
     session: RwLock<Option<Arc<Session>>>,
@@ -85,6 +89,7 @@ impl Redis {
         let RedisParts { system, config, clock, invalidations } = parts;
         let local = LocalTier::new(MemoryCache::new(&config, clock));
         let redis = Self(Arc::new(Shared {
+            url: RwLock::new(config.url.clone()),
             node: rand::random(),
             session: RwLock::new(None),
             reason: RwLock::new("it is not connected yet".to_owned()),
@@ -150,6 +155,11 @@ impl Redis {
             }
         };
         tokio::time::timeout(within, told).await.is_ok()
+    }
+
+    /// The address and login of connections that are made now.
+    fn url(&self) -> Secret {
+        self.0.url.read().clone()
     }
 
     fn session(&self) -> Result<Arc<Session>, RedisError> {

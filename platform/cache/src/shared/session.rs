@@ -14,7 +14,7 @@ use bb8_redis::RedisConnectionManager;
 use bb8_redis::bb8::{ManageConnection, Pool, QueueStrategy, RunError};
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, FromRedisValue, InfoDict, Pipeline, Script};
+use redis::{Client, Cmd, FromRedisValue, InfoDict, Pipeline, Script};
 use tokio::sync::Notify;
 
 use super::error::RedisError;
@@ -87,8 +87,12 @@ pub(super) async fn life_of(conn: &mut MultiplexedConnection) -> Result<String, 
 
 impl Session {
     /// Connects as often as the configuration says.
-    pub(super) async fn open(config: &CacheConfig, life: &str) -> Result<Arc<Self>, RedisError> {
-        let inner = RedisConnectionManager::new(config.url.expose())?;
+    pub(super) async fn open(
+        client: Client,
+        config: &CacheConfig,
+        life: &str,
+    ) -> Result<Arc<Self>, RedisError> {
+        let inner = RedisConnectionManager::new(client.get_connection_info().clone())?;
         let pool = Pool::builder()
             .max_size(config.connections)
             .min_idle(Some(config.connections))

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use parking_lot::RwLock;
 use tokio_postgres::config::{Config, Host, SslMode};
 use tokio_postgres::{Connection, NoTls, Socket};
 use troupe_kernel::config::Secret;
@@ -23,10 +24,10 @@ const QUESTIONS: u32 = 3;
 /// What was sent must be acknowledged by the other machine in this time.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(15);
 
-/// One server.
+/// One server. Clones share the login, so that another counts from the next connection on.
 #[derive(Clone)]
 pub(super) struct Address {
-    server: Config,
+    server: Arc<RwLock<Config>>,
     name: Arc<str>,
     trust: Option<Trust>,
     settings: Arc<str>,
@@ -60,7 +61,7 @@ impl Address {
             };
             server.ssl_mode(if is_secured { SslMode::Require } else { SslMode::Disable });
             Self {
-                server,
+                server: Arc::new(RwLock::new(server)),
                 name: name.into(),
                 trust: is_secured.then(|| Trust { ca_file: config.tls_ca_file.clone() }),
                 settings: Arc::clone(&settings),
@@ -75,16 +76,37 @@ impl Address {
         &self.name
     }
 
+    /// Whether it is the same server and database, whatever the login.
+    pub(super) fn is_at(&self, other: &Self) -> bool {
+        let (server, others) = (self.server.read(), other.server.read());
+        self.name == other.name
+            && server.get_dbname() == others.get_dbname()
+            && server.get_options() == others.get_options()
+    }
+
+    /// Whether the login is the same.
+    pub(super) fn logs_in_like(&self, other: &Self) -> bool {
+        let (server, others) = (self.server.read(), other.server.read());
+        server.get_user() == others.get_user() && server.get_password() == others.get_password()
+    }
+
+    /// Takes the login of another for the connections that are made from then on.
+    pub(super) fn log_in_like(&self, other: &Self) {
+        let login = other.server.read().clone();
+        *self.server.write() = login;
+    }
+
     /// A session that is set up.
     pub(super) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
+        let server = self.server.read().clone();
         let connecting = async {
             let mut connection = match &self.trust {
-                None => driven(self.server.connect(NoTls).await).await?,
+                None => driven(server.connect(NoTls).await).await?,
                 Some(trust) => {
                     let connector = trust.connector().await.map_err(|detail| {
                         ConnectionError::BadConnection(format!("{TLS_HANDSHAKE}: {detail}"))
                     })?;
-                    driven(self.server.connect(connector).await).await?
+                    driven(server.connect(connector).await).await?
                 }
             };
             let set_up = connection.batch_execute(&self.settings).await;

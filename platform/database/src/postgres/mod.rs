@@ -2,6 +2,7 @@
 
 mod address;
 mod flush;
+mod login;
 mod plain;
 mod pool;
 mod primary;

@@ -64,6 +64,11 @@ impl Primary {
         Ok(primary)
     }
 
+    /// The servers that may be the primary.
+    pub(super) fn hosts(&self) -> &[Address] {
+        &self.hosts
+    }
+
     /// A connection to the primary. While none of several servers takes writes it waits for one.
     pub(super) async fn get(&self, wait: Duration) -> DbResult<PgConn> {
         let seat = self.seat.read().clone();

@@ -59,6 +59,11 @@ struct Looking {
 }
 
 impl Replica {
+    /// The servers that may serve as the replica.
+    pub(super) fn hosts(&self) -> &[Address] {
+        &self.hosts
+    }
+
     pub(super) fn new(hosts: Vec<Address>, bounds: Bounds, lag_max: Duration) -> Self {
         let connections = hosts.iter().map(|_| None).collect();
         Self {

@@ -85,7 +85,21 @@ impl Front {
         let refuse = |failure: Failure| Answered::failed(&failure, exchange);
         let key = idempotency::read(&parts.method, &parts.headers).map_err(refuse)?;
         let seen = consistency::read(&parts.headers).map_err(refuse)?;
-        let held = body::read(body, &parts.headers, entry, &self.bodies, exchange).await?;
+        let mut request = HttpRequest {
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            method: parts.method,
+            parameters,
+            headers: parts.headers,
+            body: Bytes::new(),
+            peer: exchange.caller,
+            scope: Scope::bare(Duration::ZERO),
+        };
+        if let Some(check) = entry.route.before_body() {
+            check(&request).await.map_err(refuse)?;
+        }
+        let held = body::read(body, &request.headers, entry, &self.bodies, exchange).await?;
+        request.body = held.bytes.clone();
 
         let mut origin = Origin::new(exchange.request);
         origin.trace = exchange.trace.trace;
@@ -95,21 +109,11 @@ impl Front {
         origin.seen = seen;
         origin.idempotency = key.map(|key| {
             let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-            idempotency::fingerprint(key, &parts.method, target, &held.bytes)
+            idempotency::fingerprint(key, &request.method, target, &held.bytes)
         });
         let scope = Scope::until(Deadline::counted_from(exchange.began, entry.timeout), origin)
             .with_priority(entry.route.priority());
 
-        let request = HttpRequest {
-            path: parts.uri.path().to_owned(),
-            query: parts.uri.query().unwrap_or_default().to_owned(),
-            method: parts.method,
-            parameters,
-            headers: parts.headers,
-            body: held.bytes.clone(),
-            peer: exchange.caller,
-            scope: Scope::bare(Duration::ZERO),
-        };
         let (port, response) = entry.route.target().open(&scope);
         let passage = Passage { route: number, request: Box::new(request) };
         self.gates.send(Station::Address, &scope, passage, port);

@@ -11,10 +11,10 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 
 use super::connection::{self, Connection};
 use super::stream;
+use super::tls::SharedTls;
 use crate::config::EdgeConfig;
 use crate::front::Front;
 
@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What the accepting task works with.
 pub(super) struct Accepting {
     pub(super) listener: TcpListener,
-    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) tls: SharedTls,
     /// The runtimes that take connections in turn; none: this one takes them all.
     pub(super) cores: Vec<Handle>,
     /// Connections that were taken so far.
@@ -85,10 +85,10 @@ impl Accepting {
     fn take(&mut self, stream: TcpStream, peer: SocketAddr, connections: &mut JoinSet<()>) {
         if connections.len() >= self.config.connections_max {
             metrics::counter!("troupe_http_connections_refused_total").increment(1);
-            refuse(stream, self.tls.is_some());
+            refuse(stream, self.config.tls.is_on());
             return;
         }
-        let (tls, config) = (self.tls.clone(), self.config.clone());
+        let (tls, config) = (self.tls.acceptor(), self.config.clone());
         let (front, leave) = (self.front.clone(), self.leave.clone());
         let serve =
             move |stream| connection::serve(Connection { stream, peer, tls, config, front, leave });

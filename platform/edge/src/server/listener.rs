@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use troupe_actors::{Context, Failure, Handled, Lent, Reply, Service, System};
 
 use super::accept::{self, Accepting};
-use super::tls;
+use super::tls::SharedTls;
 use crate::config::EdgeConfig;
 use crate::front::Front;
 
@@ -64,6 +64,7 @@ pub(crate) struct ListenerParts {
     pub(crate) system: System,
     pub(crate) config: Arc<EdgeConfig>,
     pub(crate) front: Arc<Front>,
+    pub(crate) tls: SharedTls,
 }
 
 pub(crate) struct Listener {
@@ -102,7 +103,7 @@ impl Service for Listener {
 
     async fn start(&mut self, ctx: &mut Context<ListenerMessage>) -> Handled {
         let config = &self.parts.config;
-        let tls = tls::acceptor(&config.tls)?;
+        self.parts.tls.open(&config.tls)?;
         let listener = bind(config.listen)?;
         let address = listener.local_addr().map_err(|error| {
             Failure::unavailable("edge.listen.failed", format!("the address is unknown: {error}"))
@@ -111,7 +112,7 @@ impl Service for Listener {
         self.parts.front.draining.store(false, Ordering::Relaxed);
         let accepting = Accepting {
             listener,
-            tls,
+            tls: self.parts.tls.clone(),
             cores: (0..self.parts.system.cores())
                 .filter_map(|number| self.parts.system.core(number))
                 .collect(),

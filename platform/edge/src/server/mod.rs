@@ -11,3 +11,4 @@ mod tls;
 pub(crate) use listener::Ended;
 pub(crate) use listener::{Drain, GetAddress, Listener, ListenerParts};
 pub use listener::{Drained, ListenerMessage};
+pub(crate) use tls::SharedTls;

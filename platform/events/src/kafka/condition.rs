@@ -57,7 +57,7 @@ impl Condition {
             return;
         }
         if !std::mem::replace(&mut state.are_away, true) {
-            let reason = &state.reason;
+            let reason = advised(&state.reason);
             tracing::warn!(
                 brokers = self.brokers,
                 reason,
@@ -116,7 +116,7 @@ impl Condition {
         }
         let state = self.brokers_state.lock();
         if state.are_away {
-            let reason = &state.reason;
+            let reason = advised(&state.reason);
             return Err(format!(
                 "{} do not answer ({reason}); {waiting} of at most {max} events wait",
                 self.brokers
@@ -129,6 +129,19 @@ impl Condition {
         }
         Ok(())
     }
+}
+
+/// What the library says, and what to do about it.
+fn advised(reason: &str) -> String {
+    let advice = if reason.contains("SASL authentication") {
+        "; check sasl, username and password in events.kafka"
+    } else if reason.contains("certificate") || reason.contains("SSL handshake") {
+        "; events.kafka.tls_ca must hold the certificate that the brokers' leads to, and \
+         events.kafka.brokers the hosts that they name"
+    } else {
+        ""
+    };
+    format!("{reason}{advice}")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod backlog;
 mod broker;
 mod outage;
 mod relay;
+mod secured;
 
 use std::time::{Duration, Instant};
 

@@ -148,24 +148,38 @@ pub(super) fn collect_leaves(
     }
 }
 
-/// A value that stands for another: `${file:PATH}` or `${env:NAME}`.
+/// A value that stands for another: `${file:PATH}`, `${env:NAME}` or `${command:["PROGRAM", …]}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
     /// The content of a file, without the line break at its end.
     File(String),
     /// A variable of the environment.
     Variable(String),
+    /// What a program writes, without the line break at its end: the program and its arguments,
+    /// which no shell sees.
+    Command(Vec<String>),
 }
 
+const COMMAND_FORM: &str =
+    "is no command; write ${command:[\"/path/of/program\", \"argument\"]}, a JSON list of texts";
+
 impl Reference {
-    /// Reads a whole value as a reference.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    /// Reads a whole value as a reference; none when it is none.
+    ///
+    /// # Errors
+    /// What is wrong with a reference that is not written as it must be.
+    pub fn parse(text: &str) -> Option<Result<Self, String>> {
         let inner = text.strip_prefix("${")?.strip_suffix('}')?;
         let (kind, name) = inner.split_once(':')?;
         match kind {
-            "file" => Some(Self::File(name.to_owned())),
-            "env" => Some(Self::Variable(name.to_owned())),
+            "file" => Some(Ok(Self::File(name.to_owned()))),
+            "env" => Some(Ok(Self::Variable(name.to_owned()))),
+            "command" => {
+                let words: Option<Vec<String>> = serde_json::from_str(name).ok();
+                let words =
+                    words.filter(|words| words.first().is_some_and(|word| !word.is_empty()));
+                Some(words.map(Self::Command).ok_or_else(|| COMMAND_FORM.to_owned()))
+            }
             _ => None,
         }
     }
@@ -193,7 +207,7 @@ impl ConfigTree {
         let mut faults = Vec::new();
         let mut visit = |path: &str, text: &mut String| {
             let Some(reference) = Reference::parse(text) else { return };
-            match resolver(&reference) {
+            match reference.and_then(|reference| resolver(&reference)) {
                 Ok(content) => *text = content,
                 Err(detail) => faults.push(ConfigFault::new(path, detail)),
             }
@@ -203,6 +217,19 @@ impl ConfigTree {
             fault.source = self.origins.get(&fault.path).cloned();
         }
         if faults.is_empty() { Ok(self) } else { Err(faults) }
+    }
+
+    /// The keys whose values differ from those of another tree, with dots, in order.
+    #[must_use]
+    pub fn differing(&self, other: &Self) -> Vec<String> {
+        let leaves = |tree: &Self| -> BTreeMap<String, Value> {
+            let mut leaves = Vec::new();
+            collect_leaves(&tree.values, &mut Vec::new(), &mut leaves);
+            leaves.into_iter().map(|(path, value)| (path.join("."), value)).collect()
+        };
+        let (ours, theirs) = (leaves(self), leaves(other));
+        let keys: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+        keys.into_iter().filter(|key| ours.get(*key) != theirs.get(*key)).cloned().collect()
     }
 
     /// Says that a section is known although nobody reads it now (its module is switched off).

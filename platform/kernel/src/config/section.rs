@@ -332,6 +332,7 @@ mod tests {
             .resolve(|reference| match reference {
                 Reference::File(_) => Ok("s3cret".to_owned()),
                 Reference::Variable(name) => Err(format!("the variable {name} is not set")),
+                Reference::Command(_) => Err("no command is named".to_owned()),
             })
             .unwrap_err();
         assert_eq!(
@@ -341,5 +342,31 @@ mod tests {
         let tree = layers().build().unwrap().resolve(|_| Ok("x".to_owned())).unwrap();
         let sample: Sample = tree.section().unwrap();
         assert_eq!((sample.password.expose(), sample.origins[0].as_str()), ("x", "x"));
+    }
+    #[test]
+    fn a_command_is_a_list_of_words_and_nothing_else() {
+        let parsed = |text: &str| Reference::parse(text).unwrap();
+        let words = ["pass", "show", "a b"].map(str::to_owned).to_vec();
+        assert_eq!(
+            parsed(r#"${command:["pass", "show", "a b"]}"#),
+            Ok(Reference::Command(words.clone()))
+        );
+        for text in
+            ["${command:pass show}", "${command:[]}", r#"${command:[""]}"#, "${command:[1]}"]
+        {
+            assert!(parsed(text).unwrap_err().contains("JSON list"), "{text}");
+        }
+        assert_eq!(Reference::parse("${comand:[]}"), None);
+    }
+
+    #[test]
+    fn keys_that_differ_are_named_without_their_values() {
+        let tree = |text: &str| Layers::new().file("troupe.toml", text).build().unwrap();
+        let one = tree("[sample]\npassword = \"a\"\nlimit.burst = 1\nlisten = \"x\"");
+        let other = tree("[sample]\npassword = \"b\"\nlisten = \"x\"\nenabled = true");
+        let expected = ["sample.enabled", "sample.limit.burst", "sample.password"];
+        assert_eq!(one.differing(&other), expected);
+        assert_eq!(other.differing(&one), expected);
+        assert!(one.differing(&one).is_empty());
     }
 }

@@ -17,6 +17,7 @@ use crate::migration::Migration;
 use crate::module::{Declared, InitFault, Manifest, Module, Surroundings};
 use crate::parts::{JobHandler, Parts, Subscription};
 use crate::permissions::{Catalog, RoleDef};
+use crate::reload::Reload;
 use crate::routes::Route;
 
 /// The modules of a node in order of their dependencies.
@@ -107,6 +108,8 @@ pub struct Assembly {
     pub subscriptions: Vec<Subscription>,
     /// All health checks.
     pub health: Vec<HealthCheck>,
+    /// What all of them take anew while the node runs.
+    pub reloads: Vec<Reload>,
 }
 
 impl Assembly {
@@ -125,6 +128,7 @@ impl Assembly {
             assembly.jobs.extend(parts.jobs);
             assembly.subscriptions.extend(parts.subscriptions);
             assembly.health.extend(parts.health);
+            assembly.reloads.extend(parts.reloads);
         }
         assembly.catalog = Arc::new(Catalog::new(permissions));
         let catalog = assembly.catalog.clone();

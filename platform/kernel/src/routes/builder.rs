@@ -10,8 +10,9 @@ use utoipa::ToSchema;
 
 use super::operation::{Media, Operation};
 use super::target::Asking;
-use super::{Access, Route};
+use super::{Access, HeadCheck, Route};
 use crate::http::{HttpRequest, HttpResponse};
+use crate::ports::BoxFuture;
 
 /// A route that does not yet say which service it asks.
 #[must_use = "a route is complete when it asks a service"]
@@ -22,6 +23,7 @@ pub struct RouteBuilder {
     body_bytes_max: Option<usize>,
     timeout: Option<Duration>,
     priority: Priority,
+    before_body: Option<HeadCheck>,
     operation: Operation,
 }
 
@@ -34,6 +36,7 @@ impl RouteBuilder {
             body_bytes_max: None,
             timeout: None,
             priority: Priority::Normal,
+            before_body: None,
             operation: Operation::default(),
         }
     }
@@ -140,6 +143,16 @@ impl RouteBuilder {
         self
     }
 
+    /// Asked of the request before its body is read, so that nobody sends or holds a body for nothing.
+    /// The request has no body then, and no principal; the service checks again.
+    pub fn before_body(
+        mut self,
+        check: impl Fn(&HttpRequest) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync + 'static,
+    ) -> Self {
+        self.before_body = Some(Arc::new(check));
+        self
+    }
+
     /// Completes the route: which request of which service it becomes, and what response the
     /// reply becomes. Of a replicated service it asks the nearest one.
     ///
@@ -164,6 +177,7 @@ impl RouteBuilder {
             body_bytes_max: self.body_bytes_max,
             timeout: self.timeout,
             priority: self.priority,
+            before_body: self.before_body,
             operation: Arc::new(self.operation),
             target: Arc::new(Asking { service: service.into(), translate, respond }),
         }

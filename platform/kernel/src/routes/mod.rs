@@ -14,12 +14,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use troupe_actors::Priority;
+use troupe_actors::{Failure, Priority};
 
 pub use builder::RouteBuilder;
 pub use operation::{Media, Operation, QueryParameter, ResponseDoc};
 pub use path::{PathFault, PathTemplate};
 pub use target::{Delivered, Target};
+
+use crate::http::HttpRequest;
+use crate::ports::BoxFuture;
+
+/// What is asked of a request before its body is read.
+pub type HeadCheck =
+    Arc<dyn Fn(&HttpRequest) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync>;
 
 /// Who may use a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +48,7 @@ pub struct Route {
     pub(crate) body_bytes_max: Option<usize>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) priority: Priority,
+    pub(crate) before_body: Option<HeadCheck>,
     pub(crate) operation: Arc<Operation>,
     pub(crate) target: Arc<dyn Target>,
 }
@@ -105,6 +113,12 @@ impl Route {
     #[must_use]
     pub fn priority(&self) -> Priority {
         self.priority
+    }
+
+    /// What is asked before the body is read, if anything is.
+    #[must_use]
+    pub fn before_body(&self) -> Option<&HeadCheck> {
+        self.before_body.as_ref()
     }
 
     /// Its OpenAPI description.

@@ -8,4 +8,5 @@ pub mod blog;
 pub mod configuration;
 pub mod events;
 pub mod migrate;
+pub mod reload;
 pub mod serve;

@@ -4,32 +4,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use troupe_actors::{Running, Supervisor};
+use troupe_actors::{ChildSpec, Running, Scope, ServiceRef, Supervisor};
 use troupe_auth::AuthHandle;
+use troupe_cache::Redis;
 use troupe_database::Dialect;
 use troupe_edge::{Edge, EdgeParts};
 use troupe_kernel::ports::{Authenticator, Authorizer};
 use troupe_telemetry::{HealthStatus, Phase, Telemetry};
 
+use crate::cli::NodeArgs;
 use crate::compose::{self, Composed};
 use crate::config::{Config, refuse};
 use crate::failure::{Exit, Stop};
 use crate::print;
+use crate::reload::{ReloadConfig, ReloadDesk, ReloadMessage, Reloader};
 
 const READY_WITHIN: Duration = Duration::from_secs(5);
 const READY_POLL: Duration = Duration::from_millis(5);
+/// A reload that waited for longer is not done: commands of references may take their time before it.
+const RELOAD_WITHIN: Duration = Duration::from_secs(600);
 
 pub async fn run(config: Config) -> Result<(), Stop> {
     let data = config.data.display().to_string();
     let mut signals = Signals::listen()?;
     let _alone = compose::lock_data(&config.data)?;
     let telemetry = compose::install_telemetry(&config)?;
+    let args = config.args.clone();
     let mut composed = compose::compose(config).await?;
     let steps = composed.migrate().await?;
     if !steps.is_empty() {
         tracing::info!(steps = steps.len(), "the schema was brought up to date");
     }
     let (edge, edge_child) = build_edge(&mut composed, &telemetry)?;
+    let (reloader, reload_child) = build_reloader(&mut composed, args, &telemetry, &edge);
     let root = composed.tree()?;
     let running = composed.system.start(root).await?;
     composed.loaded.start(&compose::own_scope("node.start")).await?;
@@ -40,6 +47,7 @@ pub async fn run(config: Config) -> Result<(), Stop> {
     let front = Supervisor::new(&composed.system, "front")
         .child(telemetry.child(&composed.system))
         .child(edge_child)
+        .child(reload_child)
         .into_spec();
     let front = composed.system.start(front).await;
     let front = match front {
@@ -53,7 +61,7 @@ pub async fn run(config: Config) -> Result<(), Stop> {
     wait_until_ready(&telemetry).await;
     greet(&composed, &edge, &data).await?;
     let ended = tokio::select! {
-        name = signals.next() => { tracing::info!(signal = name, "stopping"); Ok(()) }
+        name = signals.end(&reloader) => { tracing::info!(signal = name, "stopping"); Ok(()) }
         () = running.failed() => Err("a module failed too often"),
         () = front.failed() => Err("the edge failed too often"),
     };
@@ -88,6 +96,21 @@ fn build_edge(
         clock: composed.clock.clone(),
     })
     .map_err(|faults| refuse(&faults))
+}
+
+/// What takes keys of the configuration anew, and the actor that has it done.
+fn build_reloader(
+    composed: &mut Composed,
+    args: NodeArgs,
+    telemetry: &Telemetry,
+    edge: &Edge,
+) -> (ServiceRef<ReloadMessage>, ChildSpec) {
+    let mut parts = std::mem::take(&mut composed.assembly.reloads);
+    parts.extend([telemetry.reload(), edge.reload()]);
+    parts.extend(composed.redis.as_ref().map(Redis::reload));
+    let started = std::mem::take(&mut composed.around.config);
+    let desk = ReloadDesk { args, started, parts, db: composed.db.clone() };
+    Reloader::service(&composed.system, desk)
 }
 
 /// Says nothing before the first checks have run; a node that is not ready by then says so itself.
@@ -139,6 +162,7 @@ async fn stop(mut composed: Composed, edge: &Edge, front: Running, running: Runn
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -151,13 +175,24 @@ impl Signals {
         Ok(Self {
             interrupt: on(SignalKind::interrupt())?,
             terminate: on(SignalKind::terminate())?,
+            hang_up: on(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
+    /// Waits for a signal to end, and meanwhile has the configuration read again at each SIGHUP.
+    async fn end(&mut self, reloader: &ServiceRef<ReloadMessage>) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.hang_up.recv() => {
+                    let scope = Scope::system("node.reload", RELOAD_WITHIN);
+                    // With two in its mailbox the second reads what this signal is about.
+                    if let Err(failure) = reloader.tell(&scope, ReloadConfig) {
+                        tracing::debug!(%failure, "a reload waits already");
+                    }
+                }
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, reload};
 use troupe_kernel::clock::SharedClock;
+use troupe_kernel::reload::Change;
 
 use self::layer::LineLayer;
 use self::line::Style;
@@ -85,6 +86,23 @@ impl LogLevels {
         let config = self.config.lock();
         let targets = config.targets.iter().map(|(target, level)| (target.clone(), *level));
         (config.level, targets.collect())
+    }
+
+    /// What it takes to have the levels of another configuration.
+    pub(crate) fn change_to(&self, config: &TelemetryConfig) -> Change {
+        let current = self.config.lock();
+        let mut change = Change::none();
+        if current.level != config.level {
+            let (levels, level) = (self.clone(), config.level);
+            // Without a subscriber nobody reads the levels.
+            change = change.of("level", move || drop(levels.set(level)));
+        }
+        if current.targets != config.targets {
+            let (levels, targets) = (self.clone(), config.targets.clone());
+            let make = move || drop(levels.change(|config| config.targets = targets));
+            change = change.of("targets", make);
+        }
+        change
     }
 
     fn change(&self, change: impl FnOnce(&mut TelemetryConfig)) -> Result<(), TelemetryError> {

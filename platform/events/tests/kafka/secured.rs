@@ -1,0 +1,106 @@
+//! Brokers that ask for TLS and a login.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::message::Message;
+use troupe_database::{Dialect, UnitOfWork};
+use troupe_events::{EventsConfig, KafkaConfig, Sasl};
+use troupe_kernel::config::{ConfigSection as _, Secret};
+use troupe_kernel::{Event, Uuid};
+
+use super::broker::{Broker, Secured};
+use super::messages;
+use crate::place::{Place, place};
+use crate::recorder::{Node, Shared, config, scope};
+
+/// What the client says comes within this time on a busy machine.
+const SOON: Duration = Duration::from_secs(60);
+
+fn kafka(secured: &Secured) -> KafkaConfig {
+    KafkaConfig {
+        brokers: secured.address(),
+        tls: true,
+        tls_ca: secured.text("root.pem"),
+        sasl: Sasl::ScramSha512,
+        username: "app".to_owned(),
+        password: Secret::new("hunter2"),
+        topic_prefix: format!("test-{}", Uuid::now_v7()),
+        partitions: 1,
+        replication: 1,
+        ..KafkaConfig::default()
+    }
+}
+
+async fn start(place: &Place, kafka: KafkaConfig) -> Node {
+    let config = EventsConfig { kafka, ..config() };
+    assert_eq!(config.validate(), []);
+    Node::start(place.open().await, &Shared::default(), config).await
+}
+
+/// What the health check says when the brokers are found away.
+async fn told(place: &Place, kafka: KafkaConfig) -> String {
+    let node = start(place, kafka).await;
+    let checks = node.events.health_checks();
+    let began = Instant::now();
+    let told = loop {
+        let [check] = checks.as_slice() else { panic!("one check") };
+        if let Err(told) = check.probe().await {
+            break told;
+        }
+        assert!(began.elapsed() < SOON, "it is taken for well");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    node.stop().await;
+    told
+}
+
+#[tokio::test]
+async fn events_reach_brokers_that_ask_for_tls_and_a_login_and_what_is_wrong_is_told() {
+    let Some((broker, secured)) = Broker::secured().await else { return };
+    for sasl in [Sasl::Plain, Sasl::ScramSha256, Sasl::ScramSha512] {
+        let kafka = KafkaConfig { sasl, ..kafka(&secured) };
+        let place = place(Dialect::Sqlite, kafka.clone()).await.unwrap();
+        let node = start(&place, kafka.clone()).await;
+        node.db
+            .transaction(&scope(), async move |uow: &mut UnitOfWork| {
+                uow.event(Event::new("other.thing.done", "thing-1", &[1, 2]));
+                Ok(())
+            })
+            .await
+            .unwrap();
+        let brokers = broker.address();
+        let clear = KafkaConfig { brokers, ..kafka };
+        let found = messages(&clear, "other", 1).await;
+        let [message] = found.as_slice() else { panic!("{sasl:?}: {found:?}") };
+        assert_eq!(message.payload(), Some(&b"[1,2]"[..]), "{sasl:?}");
+        node.stop().await;
+        place.remove().await;
+    }
+    let right = kafka(&secured);
+    let password = Secret::new("wrong-hunter2");
+    let strange = secured.text("strange.pem");
+    let late = KafkaConfig {
+        brokers: secured.late_address(),
+        sasl: Sasl::None,
+        username: String::new(),
+        password: Secret::default(),
+        ..right.clone()
+    };
+    for (wrong, says) in [
+        (
+            KafkaConfig { password: password.clone(), ..right.clone() },
+            "username and password in events.kafka",
+        ),
+        (
+            KafkaConfig { password, sasl: Sasl::Plain, ..right.clone() },
+            "username and password in events.kafka",
+        ),
+        (KafkaConfig { tls_ca: strange, ..right.clone() }, "events.kafka.tls_ca"),
+        (late, "events.kafka.tls_ca"),
+    ] {
+        let place = place(Dialect::Sqlite, wrong.clone()).await.unwrap();
+        let told = told(&place, wrong).await;
+        assert!(told.contains(says) && !told.contains("hunter2"), "{told}");
+        place.remove().await;
+    }
+}
