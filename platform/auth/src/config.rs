@@ -1,6 +1,7 @@
 //! The `[auth]` section: who may register, how long credentials live, what guessing costs.
 
 mod oidc;
+mod passkeys;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use troupe_kernel::config::{ConfigFault, ConfigSection, Secret, units};
 
 pub use self::oidc::{LinkRule, OidcProviderConfig};
+pub use self::passkeys::{PasskeyConfig, RelyingPartySettings};
 use crate::keys::KEY_BYTES;
 use crate::lockout::LockoutRule;
 use crate::password::hash::HashCost;
@@ -49,6 +51,8 @@ pub struct AuthConfig {
     pub links: LinkConfig,
     /// The second step of logins.
     pub second_factor: SecondFactorConfig,
+    /// Passkeys.
+    pub passkeys: PasskeyConfig,
     /// External providers by their names.
     pub oidc: BTreeMap<String, OidcProviderConfig>,
     /// API keys one organisation may have.
@@ -194,6 +198,7 @@ impl Default for AuthConfig {
             lockout: LockoutConfig::default(),
             links: LinkConfig::default(),
             second_factor: SecondFactorConfig::default(),
+            passkeys: PasskeyConfig::default(),
             oidc: BTreeMap::new(),
             api_keys_max: 100,
         }
@@ -286,6 +291,7 @@ impl ConfigSection for AuthConfig {
         if !(1..=1_000).contains(&self.tokens.sessions_max) {
             fault("tokens.sessions_max", "must be from 1 to 1000");
         }
+        faults.extend(self.passkeys.read(&self.public_url).err().into_iter().flatten());
         faults.extend(self.oidc.iter().flat_map(|(name, provider)| provider.faults(name)));
         faults
     }

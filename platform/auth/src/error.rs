@@ -7,6 +7,7 @@ use std::time::Duration;
 use troupe_kernel::error::{Failure, FailureKind};
 
 use crate::keys::SealFault;
+use crate::passkey::PasskeyFault;
 use crate::password::hash::HashFault;
 use crate::secret::NoRandomness;
 
@@ -35,6 +36,14 @@ impl From<SealFault> for Failure {
                 "{fault}; restore auth.key_encryption_key or the key file with which this database was used"
             ),
         )
+    }
+}
+
+impl From<PasskeyFault> for Failure {
+    fn from(fault: PasskeyFault) -> Self {
+        let cause = std::error::Error::source(&fault).map(ToString::to_string);
+        tracing::error!(%fault, cause, "a passkey cannot be handled");
+        Self::internal("auth.passkey.broken", "the passkey cannot be handled")
     }
 }
 
@@ -119,6 +128,119 @@ pub fn totp_not_begun() -> Failure {
 #[must_use]
 pub fn totp_not_enrolled() -> Failure {
     Failure::conflict("auth.totp.not_enrolled", "this account has no authenticator app")
+}
+
+/// A sensitive wish without the second factor of the account.
+#[must_use]
+pub fn factor_missing() -> Failure {
+    Failure::invalid(
+        "auth.factor.missing",
+        "give a code of your app, a recovery code or the answer of a passkey as well",
+    )
+    .field("/code", "is needed, or passkey: this account has a second factor")
+}
+
+/// Two proofs of one second factor.
+#[must_use]
+pub fn factor_twice() -> Failure {
+    Failure::invalid("auth.factor.twice", "give a code or the answer of a passkey, not both")
+        .field("/code", "must be left out when passkey is given")
+}
+
+/// This platform has no domain.
+#[must_use]
+pub fn passkey_unavailable() -> Failure {
+    Failure::conflict(
+        "auth.passkey.unavailable",
+        "this platform has no passkeys, because it has no domain name; log in another way",
+    )
+}
+
+/// A passkey that opens nothing here, or an answer that does not prove it; there is no session yet.
+#[must_use]
+pub fn passkey_refused() -> Failure {
+    Failure::unauthenticated(
+        "auth.passkey.refused",
+        "this passkey does not sign in here; use another one, or log in another way",
+    )
+}
+
+/// The same of somebody who has a session.
+#[must_use]
+pub fn passkey_wrong() -> Failure {
+    Failure::forbidden(
+        "auth.passkey.wrong",
+        "this passkey proves nothing; use another one or a code",
+    )
+    .field("/passkey", "does not prove that it is you")
+}
+
+/// What came is no answer of a browser.
+#[must_use]
+pub fn passkey_malformed() -> Failure {
+    Failure::invalid("auth.passkey.malformed", "this is no answer of a browser about a passkey")
+        .field("/credential", "must be what PublicKeyCredential.toJSON() makes")
+}
+
+/// An answer that makes no passkey.
+#[must_use]
+pub fn passkey_unproven() -> Failure {
+    Failure::invalid(
+        "auth.passkey.unproven",
+        "no passkey was made: this is not the answer to the question, or the device did not recognise its owner; begin again",
+    )
+    .field("/credential", "does not prove a new passkey")
+}
+
+/// A question about a passkey that was answered or is too old; there is no session yet.
+#[must_use]
+pub fn ceremony_refused() -> Failure {
+    Failure::unauthenticated(
+        "auth.ceremony.refused",
+        "this login waited too long or was finished; begin again",
+    )
+}
+
+/// The same of somebody who has a session.
+#[must_use]
+pub fn ceremony_ended() -> Failure {
+    Failure::conflict("auth.ceremony.ended", "this waited too long or was finished; begin again")
+}
+
+/// The passkey is known already.
+#[must_use]
+pub fn passkey_taken() -> Failure {
+    Failure::conflict("auth.passkey.taken", "this passkey is known already")
+}
+
+/// As many passkeys as an account may have.
+#[must_use]
+pub fn passkey_limit(most: i64) -> Failure {
+    Failure::conflict(
+        "auth.passkey.limit",
+        format!("an account has at most {most} passkeys; remove one first"),
+    )
+}
+
+/// There is no passkey that could answer.
+#[must_use]
+pub fn passkey_none() -> Failure {
+    Failure::conflict("auth.passkey.none", "this account has no passkey; use a code")
+}
+
+/// No such passkey of this user.
+#[must_use]
+pub fn passkey_not_found() -> Failure {
+    Failure::not_found("auth.passkey.not_found", "you have no such passkey")
+}
+
+/// The last way to log in.
+#[must_use]
+pub fn passkey_last() -> Failure {
+    Failure::conflict(
+        "auth.passkey.last",
+        "you could not log in any more; set a password by a password reset first",
+    )
 }
 
 /// A refresh token that gives nothing.

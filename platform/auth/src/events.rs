@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use troupe_kernel::ids::{SessionId, TenantId, UserId};
 use uuid::Uuid;
 
-use crate::messages::{ApiKeyId, ExternalIdentityId};
+use crate::messages::{ApiKeyId, ExternalIdentityId, PasskeyId};
 
 /// The platform was set up and has its first administrator.
 pub const SETUP_COMPLETED: &str = "auth.setup.completed";
@@ -27,12 +27,19 @@ pub const PASSWORD_CHANGED: &str = "auth.password.changed";
 pub const PASSWORD_RESET: &str = "auth.password.reset";
 /// Each login asks for a code of an authenticator app from now on.
 pub const SECOND_FACTOR_ENABLED: &str = "auth.second_factor.enabled";
-/// No login asks for a code any more: switched off by its owner, or reset by an administrator.
+/// The authenticator app is gone: switched off by its owner, or reset with all passkeys by an
+/// administrator.
 pub const SECOND_FACTOR_DISABLED: &str = "auth.second_factor.disabled";
 /// A recovery code took the place of a code of the app.
 pub const RECOVERY_CODE_USED: &str = "auth.recovery_code.used";
 /// There are new recovery codes, and the old ones are good no more.
 pub const RECOVERY_CODES_RENEWED: &str = "auth.recovery_codes.renewed";
+/// An account has a new passkey: it signs in, and logins with a password ask for a second step.
+pub const PASSKEY_ADDED: &str = "auth.passkey.added";
+/// A passkey was removed from an account.
+pub const PASSKEY_REMOVED: &str = "auth.passkey.removed";
+/// A passkey showed that there are two of it; it opens nothing any more.
+pub const PASSKEY_COPIED: &str = "auth.passkey.copied";
 /// An identity at an external provider was linked to an account.
 pub const IDENTITY_LINKED: &str = "auth.identity.linked";
 /// An identity at an external provider was removed from an account.
@@ -60,6 +67,15 @@ pub struct SessionEvent {
     pub session: SessionId,
     /// Why it ended; none when it started.
     pub reason: Option<String>,
+}
+
+/// Payload of the events about a passkey.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasskeyEvent {
+    /// The user.
+    pub user: UserId,
+    /// The passkey.
+    pub passkey: PasskeyId,
 }
 
 /// Payload of the events about an external identity.

@@ -1,4 +1,4 @@
-//! Passwords, second factors, tokens, sessions and API keys.
+//! Passwords, second factors, passkeys, tokens, sessions and API keys.
 //!
 //! Auth proves who somebody is; who they are is identity's business and what they may do is
 //! authorization's. [`AuthModule`] is the module, [`AuthHandle`] what the node and the command line
@@ -14,6 +14,7 @@ pub mod lockout;
 pub mod messages;
 mod module;
 pub mod oidc;
+pub mod passkey;
 pub mod password;
 pub mod permissions;
 pub mod reauthenticator;

@@ -1,8 +1,8 @@
 //! The typed protocols of auth: one for each service, so that each has its own mailbox and bound.
 //!
-//! [`AccountMessage`], [`LoginMessage`], [`OidcMessage`], [`SecondFactorMessage`],
-//! [`SessionMessage`], [`ApiKeyMessage`] and [`KeyMessage`] are what routes, jobs, subscriptions and the command line ask; [`PasswordMessage`] stays inside
-//! the module. Fields that are secret have the type [`SecretText`](crate::secret::SecretText) and
+//! [`AccountMessage`], [`LoginMessage`], [`OidcMessage`], [`PasskeyMessage`],
+//! [`SecondFactorMessage`], [`SessionMessage`], [`ApiKeyMessage`] and [`KeyMessage`] are what routes,
+//! jobs, subscriptions and the command line ask; [`PasswordMessage`] stays inside the module. Fields that are secret have the type [`SecretText`](crate::secret::SecretText) and
 //! stand on the redact list of their protocol.
 
 mod accounts;
@@ -10,6 +10,7 @@ mod api_keys;
 mod internal;
 mod oidc;
 mod pages;
+mod passkeys;
 mod second_factor;
 mod sessions;
 
@@ -33,6 +34,11 @@ pub use oidc::{
     ListIdentities, ListProviders, ProviderInfo, StartSession, UnlinkIdentity,
 };
 pub use pages::{GetPage, PageName};
+pub use passkeys::{
+    AddPasskey, AddedPasskey, AnswerWithPasskey, BeginPasskey, BeginPasskeyLogin, BeginProof,
+    FactorProof, FinishPasskeyLogin, ListPasskeys, Passkey, PasskeyAnswer, PasskeyId,
+    PasskeyQuestion, RemovePasskey, RenamePasskey, StartPasskeySession,
+};
 pub use second_factor::{
     AdminResetSecondFactor, AnswerChallenge, Challenge, ConfirmTotp, DisableTotp, EnrolTotp,
     GetSecondFactor, ProveCode, RecoveryCodes, RenewRecoveryCodes, ResetSecondFactor, SecondFactor,
@@ -79,14 +85,21 @@ protocol! {
 protocol! {
     /// Logins, and other proofs of a password or a code; those of one account are handled one after
     /// the other.
-    pub enum LoginMessage("auth.login", 2)
-    redact ["email", "password", "challenge", "code", "access_token", "refresh_token"] {
+    pub enum LoginMessage("auth.login", 3)
+    redact [
+        "email", "password", "challenge", "code", "ceremony", "credential", "access_token",
+        "refresh_token"
+    ] {
         /// Starts a session with e-mail and password, or asks for the second step.
         Login => SignIn,
         /// Starts a session of somebody whom a provider has proven, or asks for the second step.
         StartSession => SignIn,
         /// Starts a session with the second step.
         AnswerChallenge => Tokens,
+        /// Starts a session with a passkey as the second step.
+        AnswerWithPasskey => Tokens,
+        /// Starts a session of somebody whose passkey answered.
+        StartPasskeySession => Tokens,
         /// Proves that whoever has a session also has the password.
         ProvePassword => (),
         /// Proves that whoever has a session also has the second factor.
@@ -113,9 +126,35 @@ protocol! {
 }
 
 protocol! {
+    /// Passkeys, and logins with a passkey alone.
+    pub enum PasskeyMessage("auth.passkeys", 1)
+    redact [
+        "current_password", "factor", "ceremony", "credential", "recovery_codes", "access_token",
+        "refresh_token"
+    ] {
+        /// Answers the passkeys of a user.
+        ListPasskeys => Vec<Passkey>,
+        /// Asks for a new passkey of a user.
+        BeginPasskey => PasskeyQuestion,
+        /// Keeps the passkey that a browser answered with.
+        AddPasskey => AddedPasskey,
+        /// Gives a passkey another name.
+        RenamePasskey => Passkey,
+        /// Removes a passkey.
+        RemovePasskey => (),
+        /// Asks somebody who has a session for a proof.
+        BeginProof => PasskeyQuestion,
+        /// Asks whoever it is for a login.
+        BeginPasskeyLogin => PasskeyQuestion,
+        /// Starts a session with a passkey alone.
+        FinishPasskeyLogin => Tokens,
+    }
+}
+
+protocol! {
     /// Authenticator apps and recovery codes.
-    pub enum SecondFactorMessage("auth.second_factor", 1)
-    redact ["current_password", "code", "codes", "uri", "secret"] {
+    pub enum SecondFactorMessage("auth.second_factor", 2)
+    redact ["current_password", "code", "codes", "factor", "uri", "secret"] {
         /// Answers whether a user has a second factor.
         GetSecondFactor => SecondFactor,
         /// Makes a secret for an app; the only answer that shows it.
@@ -124,7 +163,7 @@ protocol! {
         ConfirmTotp => RecoveryCodes,
         /// Makes new recovery codes; the only answer that shows them.
         RenewRecoveryCodes => RecoveryCodes,
-        /// Removes the app and the recovery codes.
+        /// Removes the app.
         DisableTotp => (),
         /// Removes the second factor of somebody who lost it.
         ResetSecondFactor => (),

@@ -92,17 +92,47 @@ fn no_other_message_shows_its_secrets() {
 fn no_message_about_the_second_factor_shows_its_secrets() {
     let (user, current_password) = (user(), Some(secret()));
     check::<SecondFactorMessage>(
-        EnrolTotp { user, current_password: current_password.clone() }.into(),
+        EnrolTotp { user, current_password: current_password.clone(), factor: factor() }.into(),
     );
     check::<SecondFactorMessage>(ConfirmTotp { user, code: secret() }.into());
     check::<SecondFactorMessage>(
-        RenewRecoveryCodes { user, current_password: current_password.clone(), code: secret() }
+        RenewRecoveryCodes { user, current_password: current_password.clone(), factor: factor() }
             .into(),
     );
     check::<SecondFactorMessage>(
-        DisableTotp { user, current_password: current_password.clone(), code: secret() }.into(),
+        DisableTotp { user, current_password: current_password.clone(), factor: factor() }.into(),
     );
     check::<SecondFactorMessage>(ResetSecondFactor { user, current_password }.into());
+}
+
+fn factor() -> Option<FactorProof> {
+    Some(FactorProof::Code(secret()))
+}
+
+fn answer() -> PasskeyAnswer {
+    PasskeyAnswer { ceremony: secret(), credential: secret() }
+}
+
+#[test]
+fn no_message_about_a_passkey_shows_its_secrets() {
+    let (user, current_password) = (user(), Some(secret()));
+    let passkey = PasskeyId::from(Uuid::from_u128(3));
+    let factor = Some(FactorProof::Passkey(answer()));
+    check::<PasskeyMessage>(
+        BeginPasskey { user, current_password: current_password.clone(), factor: factor.clone() }
+            .into(),
+    );
+    let name = "phone".to_owned();
+    check::<PasskeyMessage>(
+        AddPasskey { user, ceremony: secret(), credential: secret(), name }.into(),
+    );
+    check::<PasskeyMessage>(RemovePasskey { user, passkey, current_password, factor }.into());
+    let login = FinishPasskeyLogin { answer: answer(), organisation: None, device: None };
+    check::<PasskeyMessage>(login.clone().into());
+    let start = StartPasskeySession { user, email: ADDRESS.to_owned(), login };
+    check::<LoginMessage>(start.into());
+    let second = AnswerWithPasskey { challenge: secret(), credential: secret() };
+    check::<LoginMessage>(second.into());
 }
 
 #[test]

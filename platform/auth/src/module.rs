@@ -24,10 +24,11 @@ use crate::config::AuthConfig;
 use crate::keys::{SharedKeys, SharedSealer};
 use crate::messages::{
     AccountMessage, ApiKeyMessage, DiscardResets, EndMembership, EndTenant, EndUser, KeyMessage,
-    LoginMessage, OidcMessage, PrepareSetup, RotateKeys, SecondFactorMessage, SessionMessage,
-    SetupLink, Sweep,
+    LoginMessage, OidcMessage, PasskeyMessage, PrepareSetup, RotateKeys, SecondFactorMessage,
+    SessionMessage, SetupLink, Sweep,
 };
 use crate::oidc::provider::Provider;
+use crate::passkey::RelyingParty;
 use crate::password::hash::Hasher;
 use crate::permissions;
 use crate::reauthenticator::PasswordReauthenticator;
@@ -39,6 +40,7 @@ use crate::service::keys::{KeyDesk, Keys};
 use crate::service::login::LoginDesk;
 use crate::service::oidc::OidcDesk;
 use crate::service::pages::Pages;
+use crate::service::passkeys::Passkeys;
 use crate::service::passwords::Passwords;
 use crate::service::proofs::Proofs;
 use crate::service::second_factors::SecondFactors;
@@ -48,7 +50,7 @@ use crate::service::{Desk, Shared};
 /// The tables of auth.
 pub const MIGRATIONS: &[Migration] = troupe_database::migrations!(
     "auth",
-    ["0001_auth", "0002_second_factor", "0003_external_identities"]
+    ["0001_auth", "0002_second_factor", "0003_external_identities", "0004_passkeys"]
 );
 
 /// What the node and the command line use of auth; provided in the container.
@@ -60,6 +62,8 @@ pub struct AuthHandle {
     pub login: ServiceRef<LoginMessage>,
     /// Logins with external providers.
     pub oidc: ServiceRef<OidcMessage>,
+    /// Passkeys.
+    pub passkeys: ServiceRef<PasskeyMessage>,
     /// Authenticator apps and recovery codes.
     pub second_factors: ServiceRef<SecondFactorMessage>,
     /// Sessions and tokens.
@@ -134,6 +138,7 @@ impl Module for AuthModule {
             invalidations: ctx.invalidations(),
             keys: SharedKeys::default(),
             sealer: SharedSealer::default(),
+            passkeys: relying_party(&config)?,
             declarations: ctx.declarations(),
             config,
         });
@@ -194,6 +199,7 @@ impl Built {
             login: login.clone(),
         });
         let proofs = Proofs { login: login.clone(), password: again.clone() };
+        let (passkeys, passkeys_child) = Passkeys::pool(system, desk, &proofs);
         let (second_factors, factors_child) = SecondFactors::pool(system, desk, &proofs);
         let (oidc, oidc_children) = OidcDesk::with_pools(system, desk, &proofs, providers);
         let (accounts, accounts_child) = Accounts::pool(system, desk);
@@ -219,10 +225,19 @@ impl Built {
             .children([password_pool, keys_child, live_child, good_child, sessions_child])
             .children(login_children)
             .children(oidc_children)
-            .children([factors_child, accounts_child, api_keys_child, pages_child])
+            .children([factors_child, passkeys_child, accounts_child, api_keys_child, pages_child])
             .into_spec();
-        let services =
-            Services { accounts, login, oidc, second_factors, sessions, api_keys, keys, pages };
+        let services = Services {
+            accounts,
+            login,
+            oidc,
+            passkeys,
+            second_factors,
+            sessions,
+            api_keys,
+            keys,
+            pages,
+        };
         let health = signing_key(desk.clone());
         Self { services, authenticator: Arc::new(authenticator), again, health, reload, tree }
     }
@@ -232,6 +247,7 @@ impl Built {
             accounts: self.services.accounts.clone(),
             login: self.services.login.clone(),
             oidc: self.services.oidc.clone(),
+            passkeys: self.services.passkeys.clone(),
             second_factors: self.services.second_factors.clone(),
             sessions: self.services.sessions.clone(),
             api_keys: self.services.api_keys.clone(),
@@ -273,6 +289,17 @@ fn providers(desk: &Desk) -> Result<Vec<Provider>, Vec<InitFault>> {
         }
     }
     if faults.is_empty() { Ok(providers) } else { Err(faults) }
+}
+
+/// This platform as browsers and authenticators know it, if it has a domain.
+fn relying_party(config: &AuthConfig) -> Result<Option<RelyingParty>, Vec<InitFault>> {
+    let fault = |detail: &dyn std::fmt::Display| InitFault::new(format!("auth.{detail}"));
+    let settings = config
+        .passkeys
+        .read(&config.public_url)
+        .map_err(|faults| faults.iter().map(|found| fault(found)).collect::<Vec<_>>())?;
+    let party = settings.map(|settings| RelyingParty::new(&settings)).transpose();
+    party.map_err(|error| vec![fault(&format_args!("passkeys: {error}"))])
 }
 
 /// A node that can issue no token is not ready.

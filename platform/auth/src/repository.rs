@@ -3,12 +3,14 @@
 //! No function begins a transaction: the services do. No row holds a secret in the clear.
 
 pub mod api_keys;
+pub mod ceremonies;
 pub mod challenges;
 pub mod credentials;
 pub mod failures;
 pub mod flows;
 pub mod identities;
 pub mod one_time;
+pub mod passkeys;
 pub mod recovery_codes;
 pub mod refresh_tokens;
 pub(crate) mod schema;

@@ -1,4 +1,5 @@
-//! The routes of auth: `/v1/auth/…`, the public keys, and the pages behind the links.
+//! The routes of auth: `/v1/auth/…`, the public keys, the sign-in page and the pages
+//! behind links.
 //!
 //! Answers that carry a secret or an account's state are never cached.
 
@@ -7,6 +8,7 @@ mod api_keys;
 mod bodies;
 mod oidc;
 mod pages;
+mod passkeys;
 mod second_factor;
 mod sessions;
 
@@ -19,7 +21,7 @@ use troupe_kernel::routes::Route;
 use crate::error;
 use crate::messages::{
     AccountMessage, ApiKeyMessage, GetPublicKeys, KeyMessage, LoginMessage, OidcMessage,
-    PageMessage, SecondFactorMessage, SessionMessage,
+    PageMessage, PasskeyMessage, SecondFactorMessage, SessionMessage,
 };
 
 const TAG: &str = "auth";
@@ -32,6 +34,7 @@ pub(crate) struct Services {
     pub(crate) accounts: ServiceRef<AccountMessage>,
     pub(crate) login: ServiceRef<LoginMessage>,
     pub(crate) oidc: ServiceRef<OidcMessage>,
+    pub(crate) passkeys: ServiceRef<PasskeyMessage>,
     pub(crate) second_factors: ServiceRef<SecondFactorMessage>,
     pub(crate) sessions: ServiceRef<SessionMessage>,
     pub(crate) api_keys: ServiceRef<ApiKeyMessage>,
@@ -44,6 +47,7 @@ pub(crate) fn routes(services: &Services) -> Vec<Route> {
     let mut routes = accounts::routes(services);
     routes.extend(sessions::routes(services));
     routes.extend(second_factor::routes(services));
+    routes.extend(passkeys::routes(services));
     routes.extend(oidc::routes(services));
     routes.extend(api_keys::routes(&services.api_keys));
     routes.extend(pages::routes(&services.pages));

@@ -10,6 +10,7 @@
 //! | `oidc` | 1, only forwards | 1024 | nothing |
 //! | `oidc-NAME` | 4 each | 64 | the request being handled |
 //! | `second-factors` | 4 | 256 | the request being handled |
+//! | `passkeys` | 4 | 256 | the request being handled |
 //! | `accounts` | 4 | 256 | the request being handled |
 //! | `api-keys` | 2 | 256 | the request being handled |
 //! | `pages` | 1 | 256 | nothing |
@@ -27,6 +28,7 @@ pub mod keys;
 pub mod login;
 pub mod oidc;
 pub mod pages;
+pub mod passkeys;
 pub mod passwords;
 mod proof;
 pub mod proofs;
@@ -45,13 +47,16 @@ use troupe_authz_messages::AuthzMessage;
 use troupe_database::Db;
 use troupe_identity_messages::IdentityMessage;
 use troupe_kernel::clock::{SharedClock, Timestamp};
+use troupe_kernel::error::Failure;
 use troupe_kernel::invalidation::Invalidations;
 use troupe_kernel::module::Declarations;
 use uuid::Uuid;
 
 use crate::config::AuthConfig;
+use crate::error;
 use crate::keys::{SharedKeys, SharedSealer};
 use crate::messages::PasswordMessage;
+use crate::passkey::RelyingParty;
 
 /// What every actor of auth works with.
 pub struct Shared {
@@ -73,6 +78,8 @@ pub struct Shared {
     pub keys: SharedKeys,
     /// What seals secrets in the database.
     pub sealer: SharedSealer,
+    /// This platform as browsers and authenticators know it; none where it has no domain.
+    pub passkeys: Option<RelyingParty>,
     /// Every permission there is.
     pub declarations: Declarations,
 }
@@ -85,6 +92,11 @@ impl Shared {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// This platform as browsers and authenticators know it.
+    fn relying_party(&self) -> Result<&RelyingParty, Failure> {
+        self.passkeys.as_ref().ok_or_else(error::passkey_unavailable)
     }
 }
 

@@ -41,8 +41,8 @@ impl App {
     /// The app of somebody without one, scanned and not confirmed.
     pub(crate) async fn begun(house: &House, email: &str) -> (Self, Tokens) {
         let tokens = house.log_in(email, PASSWORD).await.expect("logs in");
-        let request =
-            EnrolTotp { user: tokens.user, current_password: Some(SecretText::new(PASSWORD)) };
+        let current_password = Some(SecretText::new(PASSWORD));
+        let request = EnrolTotp { user: tokens.user, current_password, factor: None };
         let by = acting(&tokens, troupe_actors::PermissionSet::new());
         let shown: TotpEnrolment =
             house.auth.second_factors.ask(&by, request).await.expect("begins");

@@ -4,6 +4,7 @@
 mod api_keys;
 mod app;
 mod authenticator;
+mod device;
 mod harness;
 mod identity;
 mod keys;
@@ -11,6 +12,9 @@ mod login;
 mod module;
 mod observation;
 mod oidc;
+mod passkey_rows;
+mod passkey_rules;
+mod passkeys;
 mod passwords;
 mod reauthentication;
 mod repositories;

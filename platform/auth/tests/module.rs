@@ -121,12 +121,18 @@ async fn every_route_says_who_may_use_it_and_what_it_takes_and_gives() {
                 "GET /setup",
                 "GET /setup/page.css",
                 "GET /setup/setup.js",
+                "GET /sign-in",
+                "GET /sign-in/page.css",
+                "GET /sign-in/sign-in.js",
                 "GET /v1/auth/oidc",
                 "GET /v1/auth/oidc/{provider}/callback",
                 "GET /v1/auth/oidc/{provider}/start",
                 "GET /v1/auth/setup",
                 "POST /v1/auth/login",
                 "POST /v1/auth/login/code",
+                "POST /v1/auth/login/passkey",
+                "POST /v1/auth/passkeys/login",
+                "POST /v1/auth/passkeys/login/begin",
                 "POST /v1/auth/password-reset",
                 "POST /v1/auth/password-reset/confirm",
                 "POST /v1/auth/refresh",
@@ -135,7 +141,7 @@ async fn every_route_says_who_may_use_it_and_what_it_takes_and_gives() {
             ],
             "nothing else is open to everybody"
         );
-        assert_eq!(house.parts.routes.len(), open.len() + 20);
+        assert_eq!(house.parts.routes.len(), open.len() + 26);
     })
     .await;
 }

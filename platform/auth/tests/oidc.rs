@@ -330,7 +330,7 @@ async fn who_has_no_password_proves_themselves_by_a_recent_login_and_keeps_a_sec
     with_provider("", async |house: &House| {
         house.set_up().await;
         let tokens = signed_in(house, "ada").await;
-        let enrol = EnrolTotp { user: tokens.user, current_password: None };
+        let enrol = EnrolTotp { user: tokens.user, current_password: None, factor: None };
         house.clock.advance(Duration::from_secs(600));
         let stale = house.auth.second_factors.ask(&by(&tokens), enrol.clone()).await;
         assert_eq!(code(stale), "auth.session.stale");

@@ -9,9 +9,11 @@ use troupe_kernel::http::HttpRequest;
 use troupe_kernel::{HeaderValue, Method, StatusCode, header};
 
 use crate::app::{self, App};
+use crate::device::Device;
 use crate::harness::{
     ADMINISTRATOR, House, MEMBER, PASSWORD, acting, registration, scope, with_house,
 };
+use crate::passkeys::with_domain;
 
 /// Sends requests through a route without an edge.
 mod edge {
@@ -130,6 +132,65 @@ async fn an_api_key_and_nobody_at_all_have_no_sessions() {
         assert!(house.check(&tokens.access_token).await.is_ok());
     })
     .await;
+}
+
+#[tokio::test]
+async fn passkeys_over_http() {
+    with_domain("", async |house: &House| {
+        house.member().await;
+        let tokens = house.session().await;
+        let me = acting(&tokens, troupe_actors::PermissionSet::new());
+        let mut device = Device::new();
+        let proofs = serde_json::json!({ "current_password": PASSWORD });
+        let asked = post(house, "/v1/auth/passkeys/begin", proofs, me.clone()).await;
+        let question = json(&asked.expect("asked"));
+        let credential = device.create(&question["public_key"]);
+        let body = serde_json::json!({
+            "ceremony": question["ceremony"], "name": "a phone", "credential": parsed(&credential),
+        });
+        let added = post(house, "/v1/auth/passkeys", body, me.clone()).await.expect("kept");
+        assert_eq!(added.status, StatusCode::CREATED);
+        assert_eq!(added.headers[header::CACHE_CONTROL], "no-store");
+        let codes = json(&added)["recovery_codes"].clone();
+        assert_eq!(codes.as_array().map(Vec::len), Some(10));
+        let nothing = serde_json::Value::Null;
+        let asked = post(house, "/v1/auth/passkeys/login/begin", nothing.clone(), scope()).await;
+        let question = json(&asked.expect("asked"));
+        let credential = parsed(&device.get(&question["public_key"]));
+        let answer = serde_json::json!({
+            "ceremony": question["ceremony"], "credential": credential,
+        });
+        let body = serde_json::json!({ "answer": answer });
+        let opened = post(house, "/v1/auth/passkeys/login", body, scope()).await.expect("opened");
+        assert!(json(&opened)["access_token"].is_string());
+        let body = serde_json::json!({ "email": MEMBER, "password": PASSWORD });
+        let begun = post(house, "/v1/auth/login", body, scope()).await.expect("begun");
+        assert_eq!(begun.status, StatusCode::ACCEPTED);
+        let credential = parsed(&device.get(&json(&begun)["passkey"]));
+        let body = serde_json::json!({
+            "challenge": json(&begun)["challenge"], "credential": credential,
+        });
+        let opened = post(house, "/v1/auth/login/passkey", body, scope()).await.expect("opened");
+        assert!(json(&opened)["access_token"].is_string());
+        let asked = post(house, "/v1/auth/passkeys/proof", nothing, me.clone()).await;
+        let question = json(&asked.expect("asked"));
+        let credential = parsed(&device.get(&question["public_key"]));
+        let answer = serde_json::json!({
+            "ceremony": question["ceremony"], "credential": credential,
+        });
+        let both = serde_json::json!({
+            "current_password": PASSWORD, "code": codes[0], "passkey": answer,
+        });
+        let refused = post(house, "/v1/auth/passkeys/begin", both, me.clone()).await;
+        assert_eq!(refused.expect_err("refused").code(), "auth.factor.twice");
+        let body = serde_json::json!({ "current_password": PASSWORD, "passkey": answer });
+        post(house, "/v1/auth/passkeys/begin", body, me).await.expect("asked");
+    })
+    .await;
+}
+
+fn parsed(text: &troupe_auth::SecretText) -> serde_json::Value {
+    serde_json::from_str(text.expose()).expect("JSON")
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use troupe_actors::{PermissionSet, PrincipalKind, Scope};
 use troupe_auth::SecretText;
 use troupe_auth::messages::{
-    AdminResetSecondFactor, AnswerChallenge, ChangePassword, DisableTotp, EnrolTotp,
+    AdminResetSecondFactor, AnswerChallenge, ChangePassword, DisableTotp, EnrolTotp, FactorProof,
     GetSecondFactor, RenewRecoveryCodes, ResetSecondFactor, SecondFactor, SecondFactorMessage,
     SignIn, Sweep, Tokens,
 };
@@ -50,7 +50,7 @@ fn disable(tokens: &Tokens, password: &str, code: &str) -> DisableTotp {
     DisableTotp {
         user: tokens.user,
         current_password: Some(SecretText::new(password)),
-        code: SecretText::new(code),
+        factor: Some(FactorProof::Code(SecretText::new(code))),
     }
 }
 
@@ -104,10 +104,11 @@ async fn setting_up_asks_for_the_password_and_never_replaces_an_app_that_counts(
         let begin = |password: &str| EnrolTotp {
             user: tokens.user,
             current_password: Some(SecretText::new(password)),
+            factor: None,
         };
         let refused = ask(house, &by(&tokens), begin(OTHER_PASSWORD)).await;
         assert_eq!(code(refused), "auth.password.wrong");
-        let silent = EnrolTotp { user: tokens.user, current_password: None };
+        let silent = EnrolTotp { user: tokens.user, current_password: None, factor: None };
         let refused = ask(house, &by(&tokens), silent).await;
         assert_eq!(code(refused), "auth.password.missing");
         let mut by_key = by(&tokens);
@@ -207,7 +208,7 @@ async fn new_recovery_codes_end_the_old_ones() {
         let renew = |code: &str| RenewRecoveryCodes {
             user: tokens.user,
             current_password: Some(SecretText::new(PASSWORD)),
-            code: SecretText::new(code),
+            factor: Some(FactorProof::Code(SecretText::new(code))),
         };
         house.clock.advance(STEP);
         let refused = ask(house, &by(&tokens), renew(&app.wrong_code(house.now()))).await;
@@ -399,7 +400,7 @@ async fn switching_off_takes_the_password_and_a_code() {
         let refused = app.answer(house, &waiting, app.recovery_codes[0].expose()).await;
         assert_eq!(code(refused), "auth.challenge.refused");
         assert!(house.log_in(MEMBER, PASSWORD).await.is_ok());
-        let none = SecondFactor { totp_since: None, recovery_codes_left: 0 };
+        let none = SecondFactor { totp_since: None, passkeys: 0, recovery_codes_left: 0 };
         assert_eq!(state(house, tokens.user).await, none);
         let again = ask(house, &by(&tokens), disable(&tokens, PASSWORD, &now)).await;
         assert_eq!(code(again), "auth.totp.not_enrolled");

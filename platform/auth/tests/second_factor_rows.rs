@@ -46,6 +46,7 @@ async fn rows_of_the_second_step_are_good_once() {
             created_at: DbTimestamp(now),
             expires_at: DbTimestamp(now.plus(STEP)),
             used_at: None,
+            passkey_state: None,
         };
         let work = async move |uow: &mut UnitOfWork| {
             let conn = uow.conn();

@@ -1,4 +1,4 @@
-//! The pages behind links.
+//! The sign-in page and the pages behind links.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,11 @@ pub enum PageName {
     Reset,
     /// Its script.
     ResetScript,
-    /// The style of both.
+    /// The sign-in page.
+    SignIn,
+    /// Its script.
+    SignInScript,
+    /// The style of all.
     Style,
 }
 
@@ -23,8 +27,8 @@ impl PageName {
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
-            Self::Setup | Self::Reset => "text/html",
-            Self::SetupScript | Self::ResetScript => "text/javascript",
+            Self::Setup | Self::Reset | Self::SignIn => "text/html",
+            Self::SetupScript | Self::ResetScript | Self::SignInScript => "text/javascript",
             Self::Style => "text/css",
         }
     }

@@ -1,11 +1,12 @@
 //! The second step of a login, and the authenticator apps and recovery codes that pass it.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use troupe_kernel::clock::Timestamp;
 use troupe_kernel::ids::UserId;
 use utoipa::ToSchema;
 
-use super::Tokens;
+use super::{FactorProof, Tokens};
 use crate::secret::SecretText;
 
 /// What the first step of a login answers.
@@ -20,10 +21,14 @@ pub enum SignIn {
 /// A login that waits for its second step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Challenge {
-    /// Comes back with a code; good once.
+    /// Comes back with a code or with the answer of a passkey; good once.
     pub challenge: SecretText,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// What the browser is asked, as `PublicKeyCredential.parseRequestOptionsFromJSON` takes it, when
+    /// the account has a passkey.
+    #[schema(value_type = Option<Object>)]
+    pub passkey: Option<Value>,
 }
 
 /// Finishes a login with a code of the app or a recovery code.
@@ -65,6 +70,8 @@ pub struct GetSecondFactor {
 pub struct SecondFactor {
     /// Since when an authenticator app is asked for; none while it is not.
     pub totp_since: Option<Timestamp>,
+    /// Passkeys there are.
+    pub passkeys: u32,
     /// Recovery codes that are left.
     pub recovery_codes_left: u32,
 }
@@ -73,14 +80,17 @@ pub struct SecondFactor {
 ///
 /// Fails with `auth.password.wrong` (forbidden), `auth.login.locked`, `auth.password.missing`
 /// (invalid) when the account has a password and none is given, `auth.session.stale` (forbidden)
-/// when it has none and the login was long ago, `auth.totp.enrolled` (conflict) when there is an app
-/// already.
+/// when it has none and the login was long ago, `auth.factor.missing` (invalid), `auth.code.wrong` or
+/// `auth.passkey.wrong` (forbidden) when it has a second factor already, `auth.totp.enrolled`
+/// (conflict) when that is an app.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EnrolTotp {
     /// The user.
     pub user: UserId,
     /// Their password, which whoever stole a token does not know; none if they have none.
     pub current_password: Option<SecretText>,
+    /// Their second factor, if they have one.
+    pub factor: Option<FactorProof>,
 }
 
 /// A secret for an authenticator app; the only answer that shows it.
@@ -115,30 +125,31 @@ pub struct RecoveryCodes {
 
 /// Makes new recovery codes; the old ones are good no more.
 ///
-/// Fails like [`EnrolTotp`], and with `auth.code.wrong` (forbidden), `auth.totp.not_enrolled`
-/// (conflict).
+/// Fails like [`EnrolTotp`], and with `auth.totp.not_enrolled` (conflict) when there is no second
+/// factor to recover from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RenewRecoveryCodes {
     /// The user.
     pub user: UserId,
     /// Their password, if they have one.
     pub current_password: Option<SecretText>,
-    /// A code of the app, or a recovery code.
-    pub code: SecretText,
+    /// Their second factor.
+    pub factor: Option<FactorProof>,
 }
 
-/// Removes the app and the recovery codes. Fails like [`RenewRecoveryCodes`].
+/// Removes the app, and the recovery codes unless there is a passkey. Fails like
+/// [`RenewRecoveryCodes`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DisableTotp {
     /// The user.
     pub user: UserId,
     /// Their password, if they have one.
     pub current_password: Option<SecretText>,
-    /// A code of the app, or a recovery code.
-    pub code: SecretText,
+    /// Their second factor.
+    pub factor: Option<FactorProof>,
 }
 
-/// Removes the second factor of somebody who lost app and recovery codes.
+/// Removes app, passkeys and recovery codes of somebody who lost them.
 ///
 /// Fails like [`EnrolTotp`], and with `auth.totp.not_enrolled` (conflict), `identity.user.not_found`.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -26,6 +26,8 @@ pub struct ChallengeRow {
     pub expires_at: DbTimestamp,
     /// When the second step was passed.
     pub used_at: Option<DbTimestamp>,
+    /// What the answer of a passkey is compared with; none when the user has none.
+    pub passkey_state: Option<String>,
 }
 
 impl ChallengeRow {

@@ -145,6 +145,7 @@ diesel::table! {
         created_at -> Instant,
         expires_at -> Instant,
         used_at -> Nullable<Instant>,
+        passkey_state -> Nullable<Text>,
     }
 }
 
@@ -174,6 +175,38 @@ diesel::table! {
         provider -> Text,
         link_user -> Nullable<Id>,
         tenant_id -> Nullable<Id>,
+        created_at -> Instant,
+        expires_at -> Instant,
+        used_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+    use super::{Id, Instant};
+
+    auth_passkeys (id) {
+        id -> Id,
+        user_id -> Id,
+        credential_id -> Binary,
+        credential -> Text,
+        counter -> BigInt,
+        name -> Text,
+        created_at -> Instant,
+        last_used_at -> Nullable<Instant>,
+        copied_at -> Nullable<Instant>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{Binary, Nullable, Text};
+    use super::{Id, Instant};
+
+    auth_ceremonies (token_hash) {
+        token_hash -> Binary,
+        purpose -> Text,
+        user_id -> Nullable<Id>,
+        state -> Text,
         created_at -> Instant,
         expires_at -> Instant,
         used_at -> Nullable<Instant>,

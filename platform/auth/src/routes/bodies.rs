@@ -1,10 +1,16 @@
 //! The JSON bodies that the routes of auth take.
 
+use std::fmt;
+
 use serde::Deserialize;
+use serde_json::Value;
 use troupe_kernel::clock::Timestamp;
+use troupe_kernel::error::Failure;
 use troupe_kernel::ids::TenantId;
 use utoipa::ToSchema;
 
+use crate::error;
+use crate::messages::{FactorProof, PasskeyAnswer};
 use crate::secret::SecretText;
 
 /// Body of the set-up.
@@ -147,13 +153,104 @@ pub(super) struct PasswordProofBody {
     pub(super) current_password: Option<SecretText>,
 }
 
-/// The proof that it is the person who asks, who has a second factor.
+/// The proof that it is the person who asks, who may have a second factor.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProofBody {
     /// One's password; whoever has none leaves it out and must have logged in within ten minutes.
     #[serde(default)]
-    pub(super) current_password: Option<SecretText>,
-    /// A code of the authenticator app, or a recovery code.
-    pub(super) code: SecretText,
+    current_password: Option<SecretText>,
+    /// A code of the authenticator app, or a recovery code. An account with a second factor gives
+    /// this or `passkey`.
+    #[serde(default)]
+    code: Option<SecretText>,
+    /// The answer of a passkey to what `POST /v1/auth/passkeys/proof` asked.
+    #[serde(default)]
+    passkey: Option<PasskeyAnswerBody>,
+}
+
+impl ProofBody {
+    /// Password and second factor.
+    pub(super) fn proofs(self) -> Result<(Option<SecretText>, Option<FactorProof>), Failure> {
+        let factor = match (self.code, self.passkey) {
+            (Some(_), Some(_)) => return Err(error::factor_twice()),
+            (Some(code), None) => Some(FactorProof::Code(code)),
+            (None, answer) => answer.map(|answer| FactorProof::Passkey(answer.into())),
+        };
+        Ok((self.current_password, factor))
+    }
+}
+
+/// What a browser answered about a passkey: what `PublicKeyCredential.toJSON()` makes of it.
+#[derive(Deserialize, ToSchema)]
+#[schema(value_type = Object)]
+pub(super) struct CredentialBody(Value);
+
+impl From<CredentialBody> for SecretText {
+    fn from(body: CredentialBody) -> Self {
+        Self::new(body.0.to_string())
+    }
+}
+
+impl fmt::Debug for CredentialBody {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("[redacted]")
+    }
+}
+
+/// The answer of a passkey.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PasskeyAnswerBody {
+    /// The question it answers.
+    ceremony: SecretText,
+    /// The answer.
+    credential: CredentialBody,
+}
+
+impl From<PasskeyAnswerBody> for PasskeyAnswer {
+    fn from(body: PasskeyAnswerBody) -> Self {
+        Self { ceremony: body.ceremony, credential: body.credential.into() }
+    }
+}
+
+/// Body of a login with a passkey alone.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PasskeyLoginBody {
+    /// The answer of the passkey.
+    pub(super) answer: PasskeyAnswerBody,
+    /// The organisation to work in; the one joined first unless given.
+    #[serde(default)]
+    pub(super) organisation: Option<TenantId>,
+}
+
+/// Body that finishes a login with a passkey.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AnswerWithPasskeyBody {
+    /// What the login answered.
+    pub(super) challenge: SecretText,
+    /// The answer of the passkey.
+    pub(super) credential: CredentialBody,
+}
+
+/// Body of a new passkey.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AddPasskeyBody {
+    /// The question it answers.
+    pub(super) ceremony: SecretText,
+    /// The answer of the browser.
+    pub(super) credential: CredentialBody,
+    /// A name to tell it from others.
+    pub(super) name: String,
+}
+
+/// Body that renames a passkey.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RenamePasskeyBody {
+    /// The new name.
+    pub(super) name: String,
 }

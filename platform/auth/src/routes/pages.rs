@@ -1,4 +1,4 @@
-//! The pages behind the links that auth prints and mails: set-up and password reset.
+//! The sign-in page, and those behind the links that auth prints and mails: set-up and password reset.
 //!
 //! A page loads its own script and style and nothing else, and cannot be framed. The token of a
 //! link stands in the fragment, which browsers never send.
@@ -23,6 +23,9 @@ pub(super) fn routes(pages: &ServiceRef<PageMessage>) -> Vec<Route> {
         ("/reset-password", PageName::Reset, "The page that sets a new password"),
         ("/reset-password/reset.js", PageName::ResetScript, "The script of the reset page"),
         ("/reset-password/page.css", PageName::Style, "The style of the reset page"),
+        ("/sign-in", PageName::SignIn, "The page that signs in and shows your passkeys"),
+        ("/sign-in/sign-in.js", PageName::SignInScript, "The script of the sign-in page"),
+        ("/sign-in/page.css", PageName::Style, "The style of the sign-in page"),
     ]
     .into_iter()
     .map(|(path, name, summary)| page(pages, path, name, summary))

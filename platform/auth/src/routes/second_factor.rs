@@ -49,7 +49,7 @@ fn state(factors: &ServiceRef<SecondFactorMessage>) -> Route {
     Route::get("/v1/auth/second-factor")
         .authenticated()
         .tag(TAG)
-        .summary("Whether your logins ask for a code")
+        .summary("Whether your logins ask for a second step")
         .returns::<SecondFactor>(200)
         .ask(
             factors,
@@ -63,16 +63,16 @@ fn enrol(factors: &ServiceRef<SecondFactorMessage>) -> Route {
         .authenticated()
         .tag(TAG)
         .summary("Set up an authenticator app")
-        .description("The answer is the only one that shows the secret. The app counts from when a code confirms it.")
+        .description("Takes your password, and your passkey or a recovery code if you have them. The answer is the only one that shows the secret. The app counts from when a code confirms it.")
         .body_limit(BODY_BYTES_MAX)
-        .body::<PasswordProofBody>()
+        .body::<ProofBody>()
         .returns::<TotpEnrolment>(200)
         .ask(
             factors,
             |request| {
                 let (user, _) = person(request)?;
-                let PasswordProofBody { current_password } = request.json()?;
-                Ok(EnrolTotp { user, current_password })
+                let (current_password, factor) = request.json::<ProofBody>()?.proofs()?;
+                Ok(EnrolTotp { user, current_password, factor })
             },
             |enrolment| Ok(HttpResponse::ok(&enrolment).cache(NO_STORE)),
         )
@@ -102,8 +102,8 @@ fn disable(factors: &ServiceRef<SecondFactorMessage>) -> Route {
     Route::post("/v1/auth/second-factor/disable")
         .authenticated()
         .tag(TAG)
-        .summary("Log in without a code from now on")
-        .description("Removes the authenticator app and the recovery codes.")
+        .summary("Log in without your authenticator app from now on")
+        .description("Takes your password and your second factor. The recovery codes go as well unless you have a passkey.")
         .body_limit(BODY_BYTES_MAX)
         .body::<ProofBody>()
         .returns_nothing(204)
@@ -111,8 +111,8 @@ fn disable(factors: &ServiceRef<SecondFactorMessage>) -> Route {
             factors,
             |request| {
                 let (user, _) = person(request)?;
-                let ProofBody { current_password, code } = request.json()?;
-                Ok(DisableTotp { user, current_password, code })
+                let (current_password, factor) = request.json::<ProofBody>()?.proofs()?;
+                Ok(DisableTotp { user, current_password, factor })
             },
             |()| Ok(HttpResponse::no_content()),
         )
@@ -133,8 +133,8 @@ fn renew(factors: &ServiceRef<SecondFactorMessage>) -> Route {
             factors,
             |request| {
                 let (user, _) = person(request)?;
-                let ProofBody { current_password, code } = request.json()?;
-                Ok(RenewRecoveryCodes { user, current_password, code })
+                let (current_password, factor) = request.json::<ProofBody>()?.proofs()?;
+                Ok(RenewRecoveryCodes { user, current_password, factor })
             },
             |codes| Ok(HttpResponse::ok(&codes).cache(NO_STORE)),
         )
@@ -144,7 +144,7 @@ fn reset(factors: &ServiceRef<SecondFactorMessage>) -> Route {
     Route::post("/v1/auth/users/{id}/second-factor/reset")
         .permission(SECOND_FACTOR_RESET)
         .tag(TAG)
-        .summary("Remove the second factor of a user who lost it")
+        .summary("Remove app, passkeys and recovery codes of a user who lost them")
         .description("Asks for your own password. The user learns of it by mail.")
         .body_limit(BODY_BYTES_MAX)
         .body::<PasswordProofBody>()

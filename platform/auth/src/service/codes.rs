@@ -2,7 +2,7 @@
 //! what they allow.
 
 use serde_json::json;
-use troupe_database::UnitOfWork;
+use troupe_database::{DbConn, DbResult, UnitOfWork};
 use troupe_identity_messages::User;
 use troupe_kernel::Mail;
 use troupe_kernel::audit::AuditRecord;
@@ -14,7 +14,7 @@ use super::Desk;
 use crate::events::{self, AccountEvent};
 use crate::keys::SealFault;
 use crate::repository::totp::TotpRow;
-use crate::repository::{recovery_codes, totp as rows};
+use crate::repository::{passkeys, recovery_codes, totp as rows};
 use crate::secret::SecretText;
 use crate::{recovery_code, totp};
 
@@ -51,9 +51,20 @@ impl Code {
     }
 }
 
-/// Whether each login of a user asks for a code.
+/// Whether each login of a user with a password asks for a second step.
 pub(super) async fn is_enrolled(desk: &Desk, user: UserId) -> Result<bool, Failure> {
-    desk.db.read(async move |conn| Ok(rows::find_confirmed(conn, user).await?.is_some())).await
+    desk.db.read(async move |conn| Ok(has_factor(conn, user).await?)).await
+}
+
+/// Whether a user has an app or a passkey.
+pub(super) async fn has_factor(conn: &mut DbConn, user: UserId) -> DbResult<bool> {
+    let has_app = rows::find_confirmed(conn, user).await?.is_some();
+    Ok(has_app || passkeys::count(conn, user).await? > 0)
+}
+
+/// What is stored of new recovery codes.
+pub(super) fn hashes(user: UserId, codes: &[SecretText]) -> Vec<[u8; 32]> {
+    codes.iter().map(|code| recovery_code::digest_of(user, code.expose())).collect()
 }
 
 /// The code that was typed, if it can be used now.
@@ -68,14 +79,13 @@ pub(super) async fn compare(
         .db
         .read(async move |conn| {
             let app = rows::find_confirmed(conn, user).await?;
-            let recovers = app.is_some() && recovery_codes::is_usable(conn, user, &hash).await?;
-            Ok((app, recovers))
+            Ok((app, recovery_codes::is_usable(conn, user, &hash).await?))
         })
         .await?;
-    let Some(app) = app else { return Ok(None) };
     if recovers {
         return Ok(Some(Code::Recovery { hash }));
     }
+    let Some(app) = app else { return Ok(None) };
     let step = totp::step_of(&opened(desk, &app)?, &text, desk.now());
     Ok(step.filter(|step| *step > app.last_step).map(|step| Code::Totp { step }))
 }

@@ -2,19 +2,20 @@
 
 use serde_json::json;
 use troupe_actors::Scope;
-use troupe_database::UnitOfWork;
+use troupe_database::{DbConn, DbResult, UnitOfWork};
 use troupe_identity_messages::{GetUser, User};
 use troupe_kernel::Mail;
 use troupe_kernel::audit::AuditRecord;
 use troupe_kernel::error::Failure;
 use troupe_kernel::event::Event;
+use troupe_kernel::ids::UserId;
 
 use super::accounts::Accounts;
 use crate::error;
 use crate::events::{self, IdentityEvent};
 use crate::messages::{ExternalIdentity, ListIdentities, UnlinkIdentity};
-use crate::repository::credentials;
 use crate::repository::identities::{self, IdentityRow};
+use crate::repository::{credentials, passkeys};
 
 impl Accounts {
     pub(super) async fn list_identities(
@@ -40,7 +41,7 @@ impl Accounts {
                 let own = identities::of_user(uow.conn(), user.id).await?;
                 let row = own.iter().find(|row| row.id.0 == id.uuid());
                 let row = row.ok_or_else(error::identity_not_found)?;
-                if own.len() == 1 && credentials::find(uow.conn(), user.id).await?.is_none() {
+                if own.len() == 1 && !has_another_way(uow.conn(), user.id).await? {
                     return Err(error::identity_last());
                 }
                 if !identities::remove(uow.conn(), id).await? {
@@ -51,6 +52,15 @@ impl Accounts {
             })
             .await
     }
+}
+
+/// Whether a user logs in without an external provider.
+async fn has_another_way(conn: &mut DbConn, user: UserId) -> DbResult<bool> {
+    if credentials::find(conn, user).await?.is_some() {
+        return Ok(true);
+    }
+    let own = passkeys::of_user(conn, user).await?;
+    Ok(own.iter().any(|row| row.copied_at.is_none()))
 }
 
 /// What became of an identity.

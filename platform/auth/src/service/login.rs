@@ -7,6 +7,7 @@
 //! queue, so that a flood of logins is answered with 503 while the wait is still short. Permanent; a
 //! crash loses the login being handled.
 
+mod passkey;
 mod second_step;
 
 use serde_json::json;
@@ -22,8 +23,10 @@ use troupe_kernel::event::Event;
 use troupe_kernel::ids::{SessionId, TenantId, UserId};
 use troupe_kernel::invalidation::RevokeSession;
 
+use self::passkey::PasskeyLogin;
 use self::second_step::SecondStep;
 use super::guard::{self, Attempt, Parties};
+use super::passkeys::proof as passkey_proof;
 use super::proof::{self, Claim};
 use super::tokens::{self, NewSession};
 use super::{Desk, codes, standing, unrepeated};
@@ -88,6 +91,10 @@ impl Service for LoginDesk {
             LoginMessage::AnswerChallenge(request) => {
                 Parties::of_challenge(&request.challenge, ctx.scope())
             }
+            LoginMessage::AnswerWithPasskey(request) => {
+                Parties::of_challenge(&request.challenge, ctx.scope())
+            }
+            LoginMessage::StartPasskeySession(request) => Parties::new(&request.email, ctx.scope()),
             LoginMessage::ProvePassword(request) => Parties::new(&request.email, ctx.scope()),
             LoginMessage::ProveCode(request) => Parties::new(&request.email, ctx.scope()),
         };
@@ -123,6 +130,16 @@ impl Service for LoginShard {
             }
             LoginMessage::AnswerChallenge(request) => {
                 let outcome = self.answer(request, &scope).await;
+                count(outcome.as_ref().map(|_| "accepted"));
+                ctx.reply(request, outcome?)
+            }
+            LoginMessage::AnswerWithPasskey(request) => {
+                let outcome = self.answer_with_passkey(request, &scope).await;
+                count(outcome.as_ref().map(|_| "accepted"));
+                ctx.reply(request, outcome?)
+            }
+            LoginMessage::StartPasskeySession(request) => {
+                let outcome = self.start_passkey_session(request, &scope).await;
                 count(outcome.as_ref().map(|_| "accepted"));
                 ctx.reply(request, outcome?)
             }
@@ -274,7 +291,8 @@ fn step(outcome: &SignIn) -> &'static str {
     }
 }
 
-fn count(outcome: Result<&'static str, &Failure>) {
+/// Counts how a login ended.
+pub(super) fn count(outcome: Result<&'static str, &Failure>) {
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(failure) => match failure.kind() {
@@ -298,8 +316,10 @@ enum Proof {
     Password(Proven),
     /// What an external provider proved, named for the audit.
     External(String),
+    /// A passkey alone.
+    Passkey(Box<PasskeyLogin>),
     /// The answer to a challenge.
-    Codes(Box<SecondStep>),
+    Second(Box<SecondStep>),
 }
 
 impl Proof {
@@ -308,7 +328,8 @@ impl Proof {
         match self {
             Self::Password(_) => vec!["password"],
             Self::External(name) => vec![name],
-            Self::Codes(step) => step.factors().to_vec(),
+            Self::Passkey(_) => vec![passkey_proof::NAME],
+            Self::Second(step) => step.factors().to_vec(),
         }
     }
 
@@ -317,7 +338,8 @@ impl Proof {
         match self {
             Self::Password(proven) => proven.hold(uow, user).await,
             Self::External(_) => Ok(()),
-            Self::Codes(step) => step.hold(uow).await,
+            Self::Passkey(login) => login.hold(uow).await,
+            Self::Second(step) => step.hold(uow).await,
         }
     }
 }

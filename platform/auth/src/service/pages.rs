@@ -1,4 +1,4 @@
-//! Serves the pages behind links. One worker over a mailbox of 256; it holds no state.
+//! Serves the sign-in page and the pages behind links. One worker over a mailbox of 256; it holds no state.
 
 use troupe_actors::{ChildSpec, Context, Handled, Lent, Service, ServiceRef, Spec, System};
 
@@ -23,6 +23,8 @@ const fn text_of(name: PageName) -> &'static str {
         PageName::SetupScript => include_str!("../pages/setup.js"),
         PageName::Reset => include_str!("../pages/reset.html"),
         PageName::ResetScript => include_str!("../pages/reset.js"),
+        PageName::SignIn => include_str!("../pages/sign-in.html"),
+        PageName::SignInScript => include_str!("../pages/sign-in.js"),
         PageName::Style => include_str!("../pages/page.css"),
     }
 }
@@ -46,7 +48,7 @@ mod tests {
 
     #[test]
     fn pages_hold_no_script_or_style_that_the_policy_would_block() {
-        for name in [PageName::Setup, PageName::Reset] {
+        for name in [PageName::Setup, PageName::Reset, PageName::SignIn] {
             let text = text_of(name);
             for tag in text.split("<script").skip(1) {
                 assert!(tag.starts_with(" src=\"/"), "inline script in {name:?}");

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use troupe_actors::{Scope, ServiceRef};
+use troupe_identity_messages::User;
 use troupe_kernel::error::Failure;
 use troupe_kernel::ids::{SessionId, UserId};
 use troupe_kernel::ports::Reauthenticator;
 
-use super::Desk;
+use super::passkeys::proof;
+use super::{Desk, codes};
 use crate::error;
-use crate::messages::LoginMessage;
+use crate::messages::{FactorProof, LoginMessage, ProveCode};
 use crate::repository::{credentials, sessions};
 use crate::secret::SecretText;
 
@@ -57,6 +59,26 @@ impl Proofs {
         match session {
             Some(session) if session.created_at.0.plus(RECENT) > now => Ok(()),
             _ => Err(error::session_stale()),
+        }
+    }
+
+    /// Succeeds when the user has no second factor, or this proves it; what is good once is spent.
+    pub(super) async fn factor(
+        &self,
+        desk: &Desk,
+        scope: &Scope,
+        user: &User,
+        given: Option<&FactorProof>,
+    ) -> Result<(), Failure> {
+        if !codes::is_enrolled(desk, user.id).await? {
+            return Ok(());
+        }
+        match given.ok_or_else(error::factor_missing)? {
+            FactorProof::Code(code) => {
+                let (email, code) = (user.email.clone(), code.clone());
+                self.login.ask(scope, ProveCode { user: user.id, email, code }).await
+            }
+            FactorProof::Passkey(answer) => proof::prove(desk, scope, user, answer).await,
         }
     }
 }

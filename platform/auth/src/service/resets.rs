@@ -22,7 +22,7 @@ use crate::events::{self, AccountEvent};
 use crate::messages::{ChangePassword, ConfirmPasswordReset, DiscardResets, RequestPasswordReset};
 use crate::repository::one_time::{self, OneTimeRow, Purpose};
 use crate::repository::sessions::Whose;
-use crate::repository::{challenges, credentials};
+use crate::repository::{ceremonies, challenges, credentials};
 use crate::secret::{digest, new_token};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -207,6 +207,8 @@ async fn replace_password(
     one_time::discard(uow.conn(), Purpose::PasswordReset, Some(user)).await?;
     // Nor must a login finish that began with the password before.
     challenges::discard(uow.conn(), user, 0).await?;
+    // Nor a passkey be made that was asked for with it.
+    ceremonies::discard(uow.conn(), user, 0).await?;
     guard::succeeded(uow, parties).await?;
     uow.event(Event::new(change.event, user, &AccountEvent { user }));
     let record = AuditRecord::new(uow.scope(), change.event, resource_of(user));

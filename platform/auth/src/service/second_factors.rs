@@ -1,8 +1,8 @@
 //! Authenticator apps and recovery codes: set up, confirm, renew, switch off, reset.
 //!
 //! A pool of four over a mailbox of 256. What a stolen token must not do is asked for with the
-//! password, and with a code where there is a factor; both are proven at the desk of logins, where
-//! failures are counted. Permanent; a crash loses the request being handled.
+//! password, and with the factor where there is one; passwords and codes are proven at the desk of
+//! logins, where failures are counted. Permanent; a crash loses the request being handled.
 
 use troupe_actors::{ChildSpec, Context, Handled, Lent, Scope, Service, ServiceRef, Spec, System};
 use troupe_database::{DbTimestamp, DbUuid, UnitOfWork};
@@ -15,12 +15,11 @@ use super::codes::{self, Change};
 use super::proofs::Proofs;
 use super::{Desk, unrepeated};
 use crate::messages::{
-    ConfirmTotp, DisableTotp, EnrolTotp, ProveCode, RecoveryCodes, RenewRecoveryCodes,
-    ResetSecondFactor, SecondFactor, SecondFactorMessage, TotpEnrolment,
+    ConfirmTotp, DisableTotp, EnrolTotp, RecoveryCodes, RenewRecoveryCodes, ResetSecondFactor,
+    SecondFactor, SecondFactorMessage, TotpEnrolment,
 };
 use crate::repository::totp::TotpRow;
-use crate::repository::{challenges, recovery_codes, totp as rows};
-use crate::secret::SecretText;
+use crate::repository::{ceremonies, challenges, passkeys, recovery_codes, totp as rows};
 use crate::{error, recovery_code, totp};
 
 const WORKERS: usize = 4;
@@ -51,23 +50,29 @@ impl SecondFactors {
     }
 
     async fn state(&self, user: UserId) -> Result<SecondFactor, Failure> {
-        let (app, left) = self
+        let (app, passkeys, left) = self
             .desk
             .db
             .read(async move |conn| {
                 let app = rows::find_confirmed(conn, user).await?;
-                Ok((app, recovery_codes::left(conn, user).await?))
+                let passkeys = passkeys::count(conn, user).await?;
+                Ok((app, passkeys, recovery_codes::left(conn, user).await?))
             })
             .await?;
         Ok(SecondFactor {
             totp_since: app.and_then(|app| app.confirmed_at).map(|at| at.0),
+            passkeys: u32::try_from(passkeys).unwrap_or(u32::MAX),
             recovery_codes_left: u32::try_from(left).unwrap_or(u32::MAX),
         })
     }
 
     async fn enrol(&self, request: &EnrolTotp, scope: &Scope) -> Result<TotpEnrolment, Failure> {
         self.proofs.caller(&self.desk, scope, request.current_password.as_ref()).await?;
+        if self.has_app(request.user).await? {
+            return Err(error::totp_enrolled());
+        }
         let user = self.user(request.user, scope).await?;
+        self.proofs.factor(&self.desk, scope, &user, request.factor.as_ref()).await?;
         let secret = totp::new_secret()?;
         let sealed_secret = self.desk.sealer.get().seal(&codes::seal_name(user.id), &secret)?;
         let created_at = self.desk.now();
@@ -118,7 +123,7 @@ impl SecondFactors {
             .ok_or_else(error::code_wrong)?;
         let user = self.user(id, scope).await?;
         let codes = recovery_code::generate()?;
-        let hashes = hashes(id, &codes);
+        let hashes = codes::hashes(id, &codes);
         self.desk
             .db
             .transaction(scope, async move |uow: &mut UnitOfWork| {
@@ -138,15 +143,20 @@ impl SecondFactors {
         request: &RenewRecoveryCodes,
         scope: &Scope,
     ) -> Result<RecoveryCodes, Failure> {
-        let RenewRecoveryCodes { user, current_password, code } = request;
-        let user = self.prove(*user, current_password.as_ref(), code, scope).await?;
+        let RenewRecoveryCodes { user, current_password, factor } = request;
+        self.proofs.caller(&self.desk, scope, current_password.as_ref()).await?;
+        if !codes::is_enrolled(&self.desk, *user).await? {
+            return Err(error::totp_not_enrolled());
+        }
+        let user = self.user(*user, scope).await?;
+        self.proofs.factor(&self.desk, scope, &user, factor.as_ref()).await?;
         let codes = recovery_code::generate()?;
-        let hashes = hashes(user.id, &codes);
+        let hashes = codes::hashes(user.id, &codes);
         self.desk
             .db
             .transaction(scope, async move |uow: &mut UnitOfWork| {
                 let now = uow.now();
-                if rows::find_confirmed(uow.conn(), user.id).await?.is_none() {
+                if !codes::has_factor(uow.conn(), user.id).await? {
                     return Err(error::totp_not_enrolled());
                 }
                 recovery_codes::replace(uow.conn(), user.id, &hashes, now).await?;
@@ -157,44 +167,51 @@ impl SecondFactors {
     }
 
     async fn disable(&self, request: &DisableTotp, scope: &Scope) -> Result<(), Failure> {
-        let DisableTotp { user, current_password, code } = request;
-        let user = self.prove(*user, current_password.as_ref(), code, scope).await?;
-        self.remove(user, scope).await
-    }
-
-    async fn reset(&self, request: &ResetSecondFactor, scope: &Scope) -> Result<(), Failure> {
-        self.proofs.caller(&self.desk, scope, request.current_password.as_ref()).await?;
-        let user = self.user(request.user, scope).await?;
-        self.remove(user, scope).await
-    }
-
-    /// Password and code of somebody who has a second factor.
-    async fn prove(
-        &self,
-        user: UserId,
-        password: Option<&SecretText>,
-        code: &SecretText,
-        scope: &Scope,
-    ) -> Result<User, Failure> {
-        self.proofs.caller(&self.desk, scope, password).await?;
-        if !codes::is_enrolled(&self.desk, user).await? {
+        let DisableTotp { user, current_password, factor } = request;
+        self.proofs.caller(&self.desk, scope, current_password.as_ref()).await?;
+        if !self.has_app(*user).await? {
             return Err(error::totp_not_enrolled());
         }
-        let user = self.user(user, scope).await?;
-        let proof = ProveCode { user: user.id, email: user.email.clone(), code: code.clone() };
-        self.proofs.login.ask(scope, proof).await?;
-        Ok(user)
-    }
-
-    async fn remove(&self, user: User, scope: &Scope) -> Result<(), Failure> {
+        let user = self.user(*user, scope).await?;
+        self.proofs.factor(&self.desk, scope, &user, factor.as_ref()).await?;
         self.desk
             .db
             .transaction(scope, async move |uow: &mut UnitOfWork| {
                 if !rows::remove(uow.conn(), user.id).await? {
                     return Err(error::totp_not_enrolled());
                 }
+                if passkeys::count(uow.conn(), user.id).await? == 0 {
+                    recovery_codes::remove(uow.conn(), user.id).await?;
+                }
+                challenges::discard(uow.conn(), user.id, 0).await?;
+                codes::note(uow, &user, Change::Disabled).await
+            })
+            .await
+    }
+
+    async fn reset(&self, request: &ResetSecondFactor, scope: &Scope) -> Result<(), Failure> {
+        self.proofs.caller(&self.desk, scope, request.current_password.as_ref()).await?;
+        let user = self.user(request.user, scope).await?;
+        self.remove_all(user, scope).await
+    }
+
+    async fn has_app(&self, user: UserId) -> Result<bool, Failure> {
+        let db = &self.desk.db;
+        db.read(async move |conn| Ok(rows::find_confirmed(conn, user).await?.is_some())).await
+    }
+
+    async fn remove_all(&self, user: User, scope: &Scope) -> Result<(), Failure> {
+        self.desk
+            .db
+            .transaction(scope, async move |uow: &mut UnitOfWork| {
+                let had_app = rows::remove(uow.conn(), user.id).await?;
+                let had_passkeys = passkeys::erase(uow.conn(), user.id).await? > 0;
+                if !had_app && !had_passkeys {
+                    return Err(error::totp_not_enrolled());
+                }
                 recovery_codes::remove(uow.conn(), user.id).await?;
                 challenges::discard(uow.conn(), user.id, 0).await?;
+                ceremonies::discard(uow.conn(), user.id, 0).await?;
                 codes::note(uow, &user, Change::Disabled).await
             })
             .await
@@ -203,10 +220,6 @@ impl SecondFactors {
     async fn user(&self, id: UserId, scope: &Scope) -> Result<User, Failure> {
         self.desk.identity.ask(scope, GetUser { id }).await
     }
-}
-
-fn hashes(user: UserId, codes: &[SecretText]) -> Vec<[u8; 32]> {
-    codes.iter().map(|code| recovery_code::digest_of(user, code.expose())).collect()
 }
 
 impl Service for SecondFactors {
@@ -245,7 +258,7 @@ impl Service for SecondFactors {
             }
             SecondFactorMessage::AdminResetSecondFactor(request) => {
                 let user = self.user(request.user, &scope).await?;
-                self.remove(user, &scope).await?;
+                self.remove_all(user, &scope).await?;
                 ctx.reply(request, ())
             }
         }

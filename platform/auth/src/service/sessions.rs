@@ -18,7 +18,7 @@ use crate::messages::{
     ListSessions, NoteUse, Session, SessionMessage, Sweep, Swept, Switch, Switched,
 };
 use crate::repository::{
-    api_keys, challenges, failures, flows, one_time, refresh_tokens, sessions,
+    api_keys, ceremonies, challenges, failures, flows, one_time, refresh_tokens, sessions,
     sessions::SessionRow, totp,
 };
 
@@ -116,6 +116,7 @@ impl Sessions {
                 let now = uow.now();
                 let rows = refresh_tokens::sweep(uow.conn(), now).await?
                     + one_time::sweep(uow.conn(), now.minus(KEPT)).await?
+                    + ceremonies::sweep(uow.conn(), now).await?
                     + challenges::sweep(uow.conn(), now.minus(KEPT)).await?
                     + flows::sweep(uow.conn(), now.minus(KEPT)).await?
                     + totp::sweep(uow.conn(), now.minus(enrolment)).await?

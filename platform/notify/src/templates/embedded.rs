@@ -26,6 +26,7 @@ macro_rules! embedded {
 pub(super) const TEMPLATES: &[Embedded] = embedded! {
     "en": [
         "auth.identity_changed",
+        "auth.passkey_changed",
         "auth.password_changed",
         "auth.password_reset",
         "auth.second_factor_changed",
@@ -38,6 +39,7 @@ pub(super) const TEMPLATES: &[Embedded] = embedded! {
     ],
     "de": [
         "auth.identity_changed",
+        "auth.passkey_changed",
         "auth.password_changed",
         "auth.password_reset",
         "auth.second_factor_changed",

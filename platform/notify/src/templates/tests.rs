@@ -39,6 +39,9 @@ fn sample(name: &str) -> Value {
         "auth.identity_changed" => json!({
             "display_name": "Ada", "change": "linked", "provider": "example", "changed_at": time,
         }),
+        "auth.passkey_changed" => json!({
+            "display_name": "Ada", "change": "copied", "name": "Ada's \"phone\"", "changed_at": time,
+        }),
         "auth.second_factor_changed" => json!({
             "display_name": "Ada", "change": "recovery_code_used", "recovery_codes_left": 9,
             "changed_at": time,

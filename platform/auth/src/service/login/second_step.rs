@@ -1,4 +1,5 @@
-//! The second step of a login: a challenge in place of tokens, and the code that answers it.
+//! The second step of a login: a challenge in place of tokens, and the code or the passkey that
+//! answers it.
 //!
 //! A challenge is a row, so that it is good once on every node and ends with the password or the
 //! account; its text begins with the account, by which the desk finds the shard. A right password
@@ -14,47 +15,73 @@ use troupe_kernel::ids::TenantId;
 
 use super::{LoginShard, Opening, Proof};
 use crate::error;
-use crate::messages::{AnswerChallenge, Challenge, ProveCode, Tokens};
+use crate::messages::{AnswerChallenge, AnswerWithPasskey, Challenge, ProveCode, Tokens};
 use crate::repository::challenges::{self, ChallengeRow};
-use crate::secret::{digest, new_token};
+use crate::secret::{SecretText, digest, new_token};
 use crate::service::codes::{self, Code};
 use crate::service::guard::{self, Attempt, Parties};
+use crate::service::passkeys::proof::{self, Claim, PasskeyProof};
 use crate::service::tokens::{self, NewSession};
 
 /// Logins of one user that wait at once; a further one ends the oldest.
 const WAITING_MAX: i64 = 10;
 
-/// The code that answered a challenge.
+/// What answered a challenge.
+enum Answer {
+    /// A code of the app, or a recovery code.
+    Code(Code),
+    /// A passkey.
+    Passkey(PasskeyProof),
+}
+
+/// The answer to a challenge.
 pub(super) struct SecondStep {
     challenge: ChallengeRow,
-    code: Code,
+    answer: Answer,
     user: User,
 }
 
 impl SecondStep {
     /// What was proven, for the audit.
     pub(super) fn factors(&self) -> [&str; 2] {
-        [&self.challenge.first_factor, self.code.name()]
+        let second = match &self.answer {
+            Answer::Code(code) => code.name(),
+            Answer::Passkey(_) => proof::NAME,
+        };
+        [&self.challenge.first_factor, second]
     }
 
-    /// Spends the challenge and the code, or refuses when either was spent meanwhile.
+    /// Spends the challenge and the answer, or refuses when either was spent meanwhile.
     pub(super) async fn hold(&self, uow: &mut UnitOfWork) -> Result<(), Failure> {
         let now = uow.now();
         if !challenges::consume(uow.conn(), &self.challenge.token_hash, now).await? {
             return Err(error::challenge_refused());
         }
-        if self.code.spend(uow, &self.user).await? { Ok(()) } else { Err(error::code_refused()) }
+        let (spent, refusal) = match &self.answer {
+            Answer::Code(code) => (code.spend(uow, &self.user).await?, error::code_refused()),
+            Answer::Passkey(proof) => (proof.spend(uow).await?, error::passkey_refused()),
+        };
+        if spent { Ok(()) } else { Err(refusal) }
     }
 }
 
+/// A login that waits for its second step, and may go on.
+struct Waiting {
+    challenge: ChallengeRow,
+    parties: Parties,
+    user: User,
+}
+
 impl LoginShard {
-    /// Keeps what the first step proved until a code comes.
+    /// Keeps what the first step proved until the second comes.
     pub(super) async fn challenge(
         &self,
         scope: &Scope,
         first: Opening,
         wanted: Option<TenantId>,
     ) -> Result<Challenge, Failure> {
+        let question = proof::question(&self.desk, first.new.user).await?;
+        let (passkey, passkey_state) = question.map(|asked| (asked.options, asked.state)).unzip();
         let challenge = first.parties.challenge(&new_token()?);
         let hash = digest(challenge.expose());
         let expires_at = self.desk.now().plus(self.desk.config.second_factor.challenge);
@@ -73,6 +100,7 @@ impl LoginShard {
                     created_at: DbTimestamp(uow.now()),
                     expires_at: DbTimestamp(expires_at),
                     used_at: None,
+                    passkey_state,
                 };
                 challenges::insert(uow.conn(), &row).await?;
                 let resource = format!("user/{user}");
@@ -81,7 +109,7 @@ impl LoginShard {
                 Ok(())
             })
             .await?;
-        Ok(Challenge { challenge, expires_at })
+        Ok(Challenge { challenge, expires_at, passkey })
     }
 
     pub(super) async fn answer(
@@ -89,28 +117,67 @@ impl LoginShard {
         request: &AnswerChallenge,
         scope: &Scope,
     ) -> Result<Tokens, Failure> {
-        let (hash, now) = (digest(request.challenge.expose()), self.desk.now());
+        let waiting = self.waiting(&request.challenge, scope).await?;
+        let user = waiting.user.id;
+        let Some(code) = codes::compare(&self.desk, user, &request.code).await? else {
+            let attempt = Attempt { action: "auth.login.code", user: Some(user) };
+            guard::failed(&self.desk, scope, &waiting.parties, attempt).await?;
+            return Err(error::code_refused());
+        };
+        self.finish(waiting, Answer::Code(code), scope).await
+    }
+
+    pub(super) async fn answer_with_passkey(
+        &self,
+        request: &AnswerWithPasskey,
+        scope: &Scope,
+    ) -> Result<Tokens, Failure> {
+        let waiting = self.waiting(&request.challenge, scope).await?;
+        let Waiting { challenge, parties, user } = &waiting;
+        let found = match &challenge.passkey_state {
+            Some(state) => {
+                let claim = Claim { user, state, answer: &request.credential };
+                proof::check(&self.desk, scope, claim).await?
+            }
+            None => None,
+        };
+        let Some(proof) = found else {
+            let attempt = Attempt { action: "auth.login.passkey", user: Some(user.id) };
+            guard::failed(&self.desk, scope, parties, attempt).await?;
+            return Err(error::passkey_refused());
+        };
+        self.finish(waiting, Answer::Passkey(proof), scope).await
+    }
+
+    /// The login that this challenge belongs to, if an answer to it may be tried.
+    async fn waiting(&self, challenge: &SecretText, scope: &Scope) -> Result<Waiting, Failure> {
+        let (hash, now) = (digest(challenge.expose()), self.desk.now());
+        let parties = Parties::of_challenge(challenge, scope);
         let challenge = self
             .desk
             .db
             .read(async move |conn| Ok(challenges::find_usable(conn, &hash, now).await?))
             .await?
             .ok_or_else(error::challenge_refused)?;
-        let parties = Parties::of_challenge(&request.challenge, scope);
         guard::admit(&self.desk, &parties).await?;
         let user = self.desk.identity.ask(scope, GetUser { id: challenge.user() }).await?;
         if user.status != UserStatus::Active {
             return Err(error::suspended());
         }
-        let Some(code) = codes::compare(&self.desk, user.id, &request.code).await? else {
-            let attempt = Attempt { action: "auth.login.code", user: Some(user.id) };
-            guard::failed(&self.desk, scope, &parties, attempt).await?;
-            return Err(error::code_refused());
-        };
+        Ok(Waiting { challenge, parties, user })
+    }
+
+    async fn finish(
+        &self,
+        waiting: Waiting,
+        answer: Answer,
+        scope: &Scope,
+    ) -> Result<Tokens, Failure> {
+        let Waiting { challenge, parties, user } = waiting;
         let tenant =
             tokens::choose_organisation(&self.desk, scope, user.id, challenge.tenant()).await?;
         let new = NewSession { user: user.id, tenant, device: challenge.device.clone() };
-        let proof = Proof::Codes(Box::new(SecondStep { challenge, code, user }));
+        let proof = Proof::Second(Box::new(SecondStep { challenge, answer, user }));
         self.open(scope, Opening { new, parties, proof }).await
     }
 

@@ -16,7 +16,8 @@ use crate::events::{self, SessionEvent};
 use crate::messages::{EndMembership, EndTenant, EndUser, Logout, LogoutEverywhere, RevokeSession};
 use crate::repository::sessions::{self, Ending, Whose};
 use crate::repository::{
-    api_keys, challenges, credentials, identities, one_time, recovery_codes, totp,
+    api_keys, ceremonies, challenges, credentials, identities, one_time, passkeys, recovery_codes,
+    totp,
 };
 
 impl Sessions {
@@ -97,10 +98,12 @@ impl Sessions {
                 api_keys::revoke_all(uow.conn(), Some(user), None, now).await?;
                 one_time::discard(uow.conn(), one_time::Purpose::PasswordReset, Some(user)).await?;
                 challenges::discard(uow.conn(), user, 0).await?;
+                ceremonies::discard(uow.conn(), user, 0).await?;
                 if erase {
                     sessions::erase(uow.conn(), user).await?;
                     credentials::remove(uow.conn(), user).await?;
                     totp::remove(uow.conn(), user).await?;
+                    passkeys::erase(uow.conn(), user).await?;
                     recovery_codes::remove(uow.conn(), user).await?;
                     identities::erase(uow.conn(), user).await?;
                 }
