@@ -5,11 +5,11 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::principal::{PermissionSet, Principal, PrincipalKind};
@@ -61,23 +61,32 @@ pub struct Trailers {
 }
 
 /// The highest place in the log of the store that the work has written to; 0 when it has not, or when
-/// nobody counts. Whoever shares the origin shares it.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Written(AtomicU64);
+/// nobody counts. Whoever has the origin, or a copy that was changed since, shares it: a service that
+/// acts as another, or without the caller's key, writes for the caller all the same.
+#[derive(Debug, Default)]
+pub struct Written(OnceLock<Arc<AtomicU64>>);
 
 impl Written {
     /// The place.
     #[must_use]
     #[inline]
     pub fn place(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
+        self.0.get().map_or(0, |place| place.load(Ordering::Acquire))
+    }
+
+    fn raise(&self, place: u64) {
+        self.shared().fetch_max(place, Ordering::AcqRel);
+    }
+
+    /// Made when it is needed: most requests neither write nor copy their origin.
+    fn shared(&self) -> &Arc<AtomicU64> {
+        self.0.get_or_init(Arc::default)
     }
 }
 
 impl Clone for Written {
     fn clone(&self) -> Self {
-        Self(AtomicU64::new(self.place()))
+        Self(OnceLock::from(Arc::clone(self.shared())))
     }
 }
 
@@ -88,6 +97,20 @@ impl PartialEq for Written {
 }
 
 impl Eq for Written {}
+
+impl Serialize for Written {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.place().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Self::default();
+        written.raise(u64::deserialize(deserializer)?);
+        Ok(written)
+    }
+}
 
 /// Where work comes from and on whose behalf it is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -288,7 +311,7 @@ impl Scope {
     /// Notes that the work has written to the log of the store before this place.
     pub fn wrote(&self, place: u64) {
         if let Some(origin) = self.origin() {
-            origin.written.0.fetch_max(place, Ordering::AcqRel);
+            origin.written.raise(place);
         }
     }
 

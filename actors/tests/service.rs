@@ -55,6 +55,24 @@ async fn a_forwarded_request_is_answered_by_the_last_and_carries_its_origin() {
     running.shutdown().await;
 }
 
+#[test]
+fn what_is_written_with_a_changed_copy_of_a_scope_is_seen_by_whoever_has_the_first() {
+    let mut origin = Origin::new(Uuid::now_v7());
+    origin.seen = Some(3);
+    let first = Scope::root(Duration::from_secs(5), origin);
+    let mut copy = first.clone();
+    copy.origin_mut().idempotency = None;
+    copy.wrote(7);
+    assert_eq!(
+        (first.origin().map(|origin| origin.written.place()), first.seen()),
+        (Some(7), Some(7))
+    );
+    first.wrote(9);
+    assert_eq!(copy.for_tenant(Uuid::now_v7()).seen(), Some(9));
+    let other = Scope::root(Duration::from_secs(5), Origin::new(Uuid::now_v7()));
+    assert_eq!(other.origin().map(|origin| origin.written.place()), Some(0));
+}
+
 #[tokio::test]
 async fn an_ask_ends_by_its_deadline_though_the_handler_is_stuck() {
     let (running, shop, _) = open(|spec| spec.stop_within(Duration::from_millis(50)), 5).await;
