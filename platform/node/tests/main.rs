@@ -14,3 +14,4 @@ mod people;
 mod routes;
 mod shared;
 mod web;
+mod webhooks;

@@ -35,6 +35,7 @@ pub(super) const TEMPLATES: &[Embedded] = embedded! {
         "identity.email_change_notice",
         "identity.invitation",
         "identity.verify_email",
+        "identity.webhook_disabled",
     ],
     "de": [
         "auth.identity_changed",
@@ -47,5 +48,6 @@ pub(super) const TEMPLATES: &[Embedded] = embedded! {
         "identity.email_change_notice",
         "identity.invitation",
         "identity.verify_email",
+        "identity.webhook_disabled",
     ],
 };
