@@ -1,10 +1,18 @@
 //! The mails that identity sends: templates of notify with their data. Links hold one-time tokens.
 
 use serde_json::json;
-use troupe_kernel::Mail;
 use troupe_kernel::clock::Timestamp;
+use troupe_kernel::{Mail, NoticeDef};
 
+use crate::messages::TellWebhookDisabled;
+use crate::repository::organisations::OrganisationRow;
 use crate::repository::users::UserRow;
+
+/// The letter about an endpoint that was disabled.
+pub(crate) const WEBHOOK_DISABLED: NoticeDef = NoticeDef {
+    key: "identity.webhook_disabled",
+    title: "An endpoint of an organisation's webhooks was disabled",
+};
 
 pub(crate) fn verify_email(user: &UserRow, link: &str, expires: Timestamp) -> Mail {
     let data = json!({
@@ -58,4 +66,20 @@ pub(crate) fn invitation(text: &InvitationText<'_>) -> Mail {
         "expires_at": text.expires,
     });
     Mail::new("identity.invitation", text.email, &data).locale(text.locale)
+}
+
+/// To each owner and admin.
+pub(crate) fn webhook_disabled(
+    user: &UserRow,
+    organisation: &OrganisationRow,
+    told: &TellWebhookDisabled,
+) -> Mail {
+    let data = json!({
+        "display_name": user.display_name,
+        "organisation": organisation.name,
+        "host": told.host,
+        "because": told.because,
+    });
+    let mail = Mail::new(WEBHOOK_DISABLED.key, &user.email, &data);
+    mail.locale(&user.locale).for_user(user.user_id())
 }

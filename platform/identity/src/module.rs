@@ -17,12 +17,12 @@ use troupe_kernel::{
 use crate::config::IdentityConfig;
 use crate::messages::{
     AccountMessage, AnonymiseUser, ForgetSlugs, OrganisationMessage, PurgeEmailTokens, SlugMessage,
-    SyncMemberRoles,
+    SyncMemberRoles, TellWebhookDisabled,
 };
 use crate::repository::MIGRATIONS;
 use crate::routes::{self, Services};
 use crate::service::{Accounts, Directory, Organisations, Shared, SlugLimits, Slugs};
-use crate::{permissions, service};
+use crate::{mails, permissions, service};
 
 /// The job that removes a person's data when the deletion is due.
 pub(crate) const ANONYMISE_JOB: &str = "identity.anonymise";
@@ -92,14 +92,23 @@ impl Module for IdentityModule {
         Ok(Parts::new()
             .permissions(permissions::PERMISSIONS)
             .roles(permissions::roles())
+            .notices([mails::WEBHOOK_DISABLED])
             .migrations(MIGRATIONS)
             .child(tree.into_spec())
             .routes(routes::routes(&services))
             .job(anonymise(&services.accounts))
             .job(purge(&services.accounts))
             .job(sync(&services.organisations))
-            .subscription(forget(&slugs)))
+            .subscription(forget(&slugs))
+            .subscription(tell(&services.organisations)))
     }
+}
+
+/// What the notifier says of an endpoint that it disabled.
+#[derive(Deserialize)]
+struct OfEndpoint {
+    host: String,
+    because: String,
 }
 
 type Pool<M> = (ServiceRef<M>, troupe_actors::ChildSpec);
@@ -162,5 +171,17 @@ fn forget(slugs: &ServiceRef<SlugMessage>) -> Subscription {
         let data: OrganisationEvent = event.data()?;
         let slugs = data.slug_before.into_iter().chain([data.slug]).collect();
         Ok::<_, Failure>(ForgetSlugs { slugs })
+    })
+}
+
+/// Brings what the owners and admins of an organisation must know.
+fn tell(organisations: &ServiceRef<OrganisationMessage>) -> Subscription {
+    let kinds = ["notify.webhook_endpoint.disabled"];
+    Subscription::new(service::notices::CONSUMER, &kinds).ask(organisations, |event| {
+        let OfEndpoint { host, because } = event.data()?;
+        let organisation = event.tenant.ok_or_else(|| {
+            Failure::invalid("identity.notice.tenant", "an endpoint belongs to an organisation")
+        })?;
+        Ok(TellWebhookDisabled { event: event.id, organisation, host, because })
     })
 }

@@ -8,6 +8,7 @@ mod directory;
 mod house;
 mod invitations;
 mod members;
+mod notices;
 mod organisations;
 mod profile;
 mod repositories;

@@ -46,7 +46,7 @@ pub use invalidation::{
     InvalidationMessage, Invalidations, PermissionsChanged, RevokeSession, RevokeSubject,
 };
 pub use job::Job;
-pub use mail::Mail;
+pub use mail::{Mail, NoticeDef};
 pub use migration::{Migration, Script};
 pub use module::{
     Declarations, Declared, InitFault, Manifest, Module, ModuleContext, Surroundings,

@@ -3,10 +3,21 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::ids::UserId;
 use crate::job::Job;
 
 /// The kind of the job that sends a mail.
 pub const MAIL_JOB: &str = "notify.mail";
+
+/// A kind of letter that its recipient may switch off. A letter whose template no module declares so is
+/// always sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoticeDef {
+    /// Name of the template.
+    pub key: &'static str,
+    /// What it tells, one line for the person who decides.
+    pub title: &'static str,
+}
 
 /// A mail to be rendered and sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +30,9 @@ pub struct Mail {
     pub locale: String,
     /// What the template shows. It may hold one-time links: it is never logged.
     pub data: Value,
+    /// The account of the recipient, for letters that may be switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserId>,
 }
 
 impl Mail {
@@ -33,7 +47,15 @@ impl Mail {
             to: to.into(),
             locale: "en".to_owned(),
             data: serde_json::to_value(data).expect("mail data is representable as JSON"),
+            user: None,
         }
+    }
+
+    /// Says whose letter it is, so that they may switch off its like.
+    #[must_use]
+    pub fn for_user(mut self, user: UserId) -> Self {
+        self.user = Some(user);
+        self
     }
 
     /// Sets the language.

@@ -8,6 +8,7 @@ use crate::clock::SharedClock;
 use crate::config::{ConfigSection, ConfigTree};
 use crate::container::{Container, MissingService};
 use crate::invalidation::Invalidations;
+use crate::mail::NoticeDef;
 use crate::parts::Parts;
 use crate::permissions::{Catalog, RoleDef};
 use crate::policies::PolicyDef;
@@ -105,6 +106,8 @@ pub struct Declared {
     pub roles: Vec<RoleDef>,
     /// All policies.
     pub policies: Vec<PolicyDef>,
+    /// All letters that may be switched off, by key.
+    pub notices: Vec<NoticeDef>,
 }
 
 /// A handle on what all modules declared, for a service that needs the whole (authorization does).

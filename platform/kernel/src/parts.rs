@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::event::Event;
 use crate::health::HealthCheck;
 use crate::job::Job;
+use crate::mail::NoticeDef;
 use crate::migration::Migration;
 use crate::permissions::{PermissionDef, RoleDef};
 use crate::policies::PolicyDef;
@@ -26,6 +27,8 @@ pub struct Parts {
     pub roles: Vec<RoleDef>,
     /// Policies for its resources.
     pub policies: Vec<PolicyDef>,
+    /// Letters it sends that their recipients may switch off.
+    pub notices: Vec<NoticeDef>,
     /// Steps of its schema, in order.
     pub migrations: Vec<Migration>,
     /// Its actors, in start order.
@@ -67,6 +70,13 @@ impl Parts {
     #[must_use]
     pub fn policies(mut self, policies: impl IntoIterator<Item = PolicyDef>) -> Self {
         self.policies.extend(policies);
+        self
+    }
+
+    /// Adds letters that may be switched off.
+    #[must_use]
+    pub fn notices(mut self, notices: impl IntoIterator<Item = NoticeDef>) -> Self {
+        self.notices.extend(notices);
         self
     }
 

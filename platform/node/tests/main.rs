@@ -17,3 +17,4 @@ mod routes;
 mod secured;
 mod shared;
 mod web;
+mod webhooks;

@@ -1,11 +1,15 @@
 //! The `[notify]` section: how mails look and how they are delivered.
 
+mod webhooks;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};
 use troupe_kernel::config::{ConfigFault, ConfigSection, Secret, units};
+
+pub use webhooks::WebhookConfig;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -38,6 +42,8 @@ pub struct NotifyConfig {
     pub workers: usize,
     /// The mail server when `delivery` is `smtp`.
     pub smtp: SmtpConfig,
+    /// Events that are posted to endpoints of organisations.
+    pub webhooks: WebhookConfig,
 }
 
 /// Where mails go.
@@ -72,6 +78,8 @@ pub struct SmtpConfig {
     pub port: u16,
     /// How the connection is protected.
     pub encryption: Encryption,
+    /// A PEM file of authorities that are trusted beside those of the system; empty takes none.
+    pub ca_file: PathBuf,
     /// User for the login; empty does not log in.
     pub username: String,
     /// Password for the login. A secret: write `${file:PATH}` or `${env:NAME}`.
@@ -99,6 +107,7 @@ impl Default for NotifyConfig {
             erase_after: 7 * DAY,
             workers: 4,
             smtp: SmtpConfig::default(),
+            webhooks: WebhookConfig::default(),
         }
     }
 }
@@ -109,6 +118,7 @@ impl Default for SmtpConfig {
             host: "localhost".to_owned(),
             port: 0,
             encryption: Encryption::Starttls,
+            ca_file: PathBuf::new(),
             username: String::new(),
             password: Secret::default(),
             hello_name: String::new(),
@@ -189,6 +199,7 @@ impl ConfigSection for NotifyConfig {
         if self.delivery == Delivery::Smtp {
             faults.extend(self.smtp.faults());
         }
+        faults.extend(self.webhooks.faults());
         faults
     }
 }

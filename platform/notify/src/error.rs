@@ -75,6 +75,12 @@ pub enum DeliveryFault {
         /// What the server or the system said.
         reason: String,
     },
+    /// There is no such recipient; another mail to it will end the same way.
+    #[error("the recipient was refused: {reason}")]
+    NoRecipient {
+        /// What the server said.
+        reason: String,
+    },
     /// Another attempt may succeed.
     #[error("the mail could not be delivered now: {reason}")]
     Transient {
@@ -90,6 +96,12 @@ impl DeliveryFault {
         Self::Permanent { reason: without_secrets(reason) }
     }
 
+    /// A refusal of the recipient for good.
+    #[must_use]
+    pub fn no_recipient(reason: &str) -> Self {
+        Self::NoRecipient { reason: without_secrets(reason) }
+    }
+
     /// A failure for now.
     #[must_use]
     pub fn transient(reason: &str) -> Self {
@@ -100,7 +112,9 @@ impl DeliveryFault {
     #[must_use]
     pub fn reason(&self) -> &str {
         match self {
-            Self::Permanent { reason } | Self::Transient { reason } => reason,
+            Self::Permanent { reason }
+            | Self::NoRecipient { reason }
+            | Self::Transient { reason } => reason,
         }
     }
 
@@ -120,7 +134,7 @@ impl From<TemplateFault> for DeliveryFault {
 impl From<&DeliveryFault> for Failure {
     fn from(fault: &DeliveryFault) -> Self {
         match fault {
-            DeliveryFault::Permanent { reason } => {
+            DeliveryFault::Permanent { reason } | DeliveryFault::NoRecipient { reason } => {
                 Self::invalid("notify.mail.refused", format!("the mail was refused: {reason}"))
             }
             DeliveryFault::Transient { reason } => Self::new(
@@ -131,6 +145,11 @@ impl From<&DeliveryFault> for Failure {
             .retry_after(Duration::from_secs(30)),
         }
     }
+}
+
+/// A report's words as they are kept.
+pub(crate) fn one_line(text: &str) -> String {
+    without_secrets(text)
 }
 
 /// One line without links and without words that look like tokens: a server may quote the mail.
@@ -170,6 +189,36 @@ pub(crate) fn mail_erased() -> Failure {
 
 pub(crate) fn mail_queued() -> Failure {
     Failure::conflict("notify.mail.queued", "the mail waits for its next attempt already")
+}
+
+pub(crate) fn bounce_not_found() -> Failure {
+    Failure::not_found("notify.bounce.not_found", "mail to this address is not held back")
+}
+
+pub(crate) fn bounce_invalid() -> Failure {
+    Failure::invalid(
+        "notify.bounce.invalid",
+        "the recipient must be an address like ada@example.org",
+    )
+    .field("/recipient", "must be an address like ada@example.org")
+}
+
+pub(crate) fn no_preference() -> Failure {
+    Failure::not_found(
+        "notify.preference.not_found",
+        "there is no such kind of letter that may be switched off",
+    )
+}
+
+pub(crate) fn bad_unsubscribe() -> Failure {
+    Failure::not_found(
+        "notify.unsubscribe.invalid",
+        "this link is not one of ours; open it again as it stands in the letter",
+    )
+}
+
+pub(crate) fn no_user() -> Failure {
+    Failure::forbidden("notify.preference.not_a_user", "only people have preferences; sign in")
 }
 
 #[cfg(test)]

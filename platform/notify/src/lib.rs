@@ -1,4 +1,4 @@
-//! Mail templates and their delivery.
+//! Mail templates and their delivery, and webhooks.
 //!
 //! Services add [`Mail::into_job`](troupe_kernel::Mail::into_job) to their unit of work. The job comes
 //! here: the mail is written into the outbox table `notify_mails`, rendered from its templates and
@@ -21,8 +21,9 @@ pub mod repository;
 mod routes;
 mod service;
 mod templates;
+pub mod webhooks;
 
-pub use config::{Delivery, Encryption, NotifyConfig, SmtpConfig};
+pub use config::{Delivery, Encryption, NotifyConfig, SmtpConfig, WebhookConfig};
 pub use error::{DeliveryFault, TemplateFault};
 pub use module::NotifyModule;
 pub use repository::MIGRATIONS;

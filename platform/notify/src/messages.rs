@@ -1,11 +1,19 @@
 //! What notify understands: jobs that deliver, the port's direct way, and the administrators' view.
 
+mod bounces;
+mod preferences;
+
 use serde::{Deserialize, Serialize};
 use troupe_actors::protocol;
 use troupe_kernel::ids::TenantId;
 use troupe_kernel::pagination::{Page, PageRequest};
 use troupe_kernel::{Mail, Timestamp};
 use utoipa::ToSchema;
+
+pub use bounces::{Bounce, BounceCause, ClearBounce, ListBounces, ReportBounce};
+pub use preferences::{
+    ListPreferences, Preference, PreviewUnsubscribe, SetPreference, Unsubscribe,
+};
 
 troupe_kernel::typed_id! {
     /// Which mail in the outbox.
@@ -150,7 +158,7 @@ pub struct EraseOldMails;
 
 protocol! {
     /// What the mail service understands.
-    pub enum MailMessage("notify", 1) redact ["data", "to", "recipient"] {
+    pub enum MailMessage("notify", 1) redact ["data", "to", "recipient", "token"] {
         /// Delivers a mail that a job brings.
         DeliverMail => (),
         /// Delivers a mail from the outbox again.
@@ -165,5 +173,19 @@ protocol! {
         ResendMail => MailRecord,
         /// Erases old content.
         EraseOldMails => (),
+        /// Answers addresses that are not written to.
+        ListBounces => Page<Bounce>,
+        /// Marks an address.
+        ReportBounce => Bounce,
+        /// Takes a mark away.
+        ClearBounce => (),
+        /// Answers what a user says about letters.
+        ListPreferences => Vec<Preference>,
+        /// Says whether a kind of letter is sent.
+        SetPreference => Preference,
+        /// Which letters a link switches off.
+        PreviewUnsubscribe => Preference,
+        /// Switches letters off by their link.
+        Unsubscribe => Preference,
     }
 }

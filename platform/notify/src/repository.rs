@@ -1,12 +1,18 @@
 //! Rows of the outbox: every mail and what became of it.
 
+pub mod bounces;
+pub mod preferences;
+
 use troupe_database::prelude::*;
 use troupe_kernel::{Failure, Mail, Migration, Timestamp, Uuid};
 
 use crate::messages::{MailId, MailRecord, MailState};
 
 /// The steps of notify's schema.
-pub const MIGRATIONS: &[Migration] = troupe_database::migrations!("notify", ["0001_mails"]);
+pub const MIGRATIONS: &[Migration] = troupe_database::migrations!(
+    "notify",
+    ["0001_mails", "0002_webhooks", "0003_bounces", "0004_preferences"]
+);
 
 #[allow(missing_docs, reason = "the columns are described in the migration")]
 mod schema {
@@ -29,6 +35,31 @@ mod schema {
             data -> Nullable<JsonDoc>,
             sent_at -> Nullable<Instant>,
             created_at -> Instant,
+            updated_at -> Instant,
+            user_id -> Nullable<Id>,
+        }
+    }
+
+    diesel::table! {
+        use diesel::sql_types::Text;
+        use super::Instant;
+
+        notify_bounces (address) {
+            address -> Text,
+            cause -> Text,
+            detail -> Text,
+            created_at -> Instant,
+        }
+    }
+
+    diesel::table! {
+        use diesel::sql_types::{Bool, Text};
+        use super::{Id, Instant};
+
+        notify_preferences (user_id, notice) {
+            user_id -> Id,
+            notice -> Text,
+            mail -> Bool,
             updated_at -> Instant,
         }
     }
@@ -71,6 +102,8 @@ pub struct MailRow {
     pub created_at: DbTimestamp,
     /// When it last changed.
     pub updated_at: DbTimestamp,
+    /// Whose letter it is, when the recipient may switch it off.
+    pub user_id: Option<DbUuid>,
 }
 
 impl MailRow {
@@ -91,6 +124,7 @@ impl MailRow {
             sent_at: None,
             created_at: now.into(),
             updated_at: now.into(),
+            user_id: mail.user.map(DbUuid::of),
         }
     }
 
@@ -109,6 +143,7 @@ impl MailRow {
             to: self.recipient.clone(),
             locale: self.locale.clone(),
             data,
+            user: self.user_id.map(DbUuid::to),
         })
     }
 

@@ -1,4 +1,8 @@
-//! The HTTP face of notify: what became of mails, for administrators of the platform.
+//! The HTTP face of mails: what became of them, for administrators of the platform; marks on addresses;
+//! preferences.
+
+mod bounces;
+mod preferences;
 
 use serde::Deserialize;
 use troupe_actors::ServiceRef;
@@ -21,8 +25,15 @@ struct MailQuery {
     recipient: Option<String>,
 }
 
-/// All routes of notify.
+/// All routes of mails.
 pub(crate) fn routes(mails: &ServiceRef<MailMessage>) -> Vec<Route> {
+    let mut routes = records(mails);
+    routes.extend(bounces::routes(mails));
+    routes.extend(preferences::routes(mails));
+    routes
+}
+
+fn records(mails: &ServiceRef<MailMessage>) -> Vec<Route> {
     vec![
         Route::get("/v1/notify/mails")
             .permission(MAIL_READ)

@@ -4,42 +4,53 @@
 //! A mail is written into the outbox before its first attempt, and what became of an attempt after it,
 //! so a mail that was sent is not sent again by the same job unless the node dies between the two.
 
+mod bounces;
+mod preferences;
+
 use std::sync::Arc;
 
 use serde_json::json;
-use troupe_actors::{Context, Handled, Lent, Scope, Service};
+use troupe_actors::{Context, Handled, Lent, Request, Scope, Service};
 use troupe_database::{Commanded, Db, DbConn, UnitOfWork};
 use troupe_kernel::pagination::Page;
-use troupe_kernel::{AuditRecord, Failure, Job, Uuid};
+use troupe_kernel::ports::SecretSealer;
+use troupe_kernel::{AuditRecord, Declarations, Failure, Job, Uuid};
 
 use crate::config::NotifyConfig;
 use crate::delivery::{Office, Sent};
 use crate::error::{self, DeliveryFault};
 use crate::events;
 use crate::messages::{
-    Attempt, DeliverMail, GetMail, ListMails, MailId, MailMessage, MailRecord, MailState,
-    RedeliverMail, ResendMail, SendMail,
+    Attempt, BounceCause, DeliverMail, GetMail, ListMails, MailId, MailMessage, MailRecord,
+    MailState, RedeliverMail, ResendMail, SendMail,
 };
 use crate::module::RESEND_JOB;
+use crate::repository::bounces::{self as marks, BounceRow};
 use crate::repository::{self, MailFilter, MailRow};
 
 /// Messages that may wait.
 pub(crate) const CAPACITY: usize = 1024;
 
 /// One worker of the mail service.
+#[derive(Clone)]
 pub(crate) struct Mails {
-    db: Db,
-    office: Office,
-    config: Arc<NotifyConfig>,
+    pub(crate) db: Db,
+    pub(crate) office: Office,
+    pub(crate) config: Arc<NotifyConfig>,
+    pub(crate) sealer: Arc<dyn SecretSealer>,
+    pub(crate) declarations: Declarations,
 }
 
 impl Mails {
-    pub(crate) fn new(db: Db, office: Office, config: Arc<NotifyConfig>) -> Self {
-        Self { db, office, config }
-    }
-
     async fn deliver(&self, scope: &Scope, command: &DeliverMail) -> Result<(), Failure> {
         let (id, mail) = (command.id, command.mail.clone());
+        if command.attempt.number == 1 && self.is_switched_off(&mail).await? {
+            tracing::debug!(
+                template = mail.template,
+                "the recipient has switched these letters off"
+            );
+            return Ok(());
+        }
         let row = self
             .db
             .transaction(scope, async move |uow: &mut UnitOfWork| {
@@ -75,7 +86,12 @@ impl Mails {
             return Err(Failure::from(&DeliveryFault::permanent(reason)));
         }
         let Some(mail) = row.mail() else { return Err(error::mail_erased()) };
-        let sent = self.office.send(row.id.0, &mail, self.db.clock().now()).await?;
+        let sent = if self.bounces(&mail.to).await? {
+            Sent { subject: None, outcome: Err(held_back()) }
+        } else {
+            let unsubscribe = self.unsubscribe_link(&mail)?;
+            self.office.send(row.id.0, mail, unsubscribe, self.db.clock().now()).await?
+        };
         let answer = sent.outcome.as_ref().map_err(Failure::from).copied();
         if let Err(failure) = &answer {
             tracing::warn!(mail = %row.id.0, template = %row.template, attempt = attempt.number, %failure, "a mail was not delivered");
@@ -104,6 +120,12 @@ impl Mails {
                     Err(fault) if fault.is_transient() && !attempt.is_last() => MailState::Queued,
                     Err(_) => MailState::Failed,
                 };
+                if let Err(DeliveryFault::NoRecipient { reason }) = &sent.outcome {
+                    let mark = BounceRow::new(&row.recipient, BounceCause::Refused, reason, now);
+                    if marks::mark(uow.conn(), &mark).await? {
+                        uow.event(events::held_back(&row));
+                    }
+                }
                 row.last_error = sent.outcome.err().map(|fault| fault.reason().to_owned());
                 row.sent_at = (state == MailState::Sent).then_some(now.into()).or(row.sent_at);
                 row.state = state.as_str().to_owned();
@@ -186,6 +208,13 @@ impl Mails {
     }
 }
 
+/// Why an address that is marked is not written to.
+fn held_back() -> DeliveryFault {
+    DeliveryFault::permanent(
+        "mail to this address came back before; clear it below /v1/notify/bounces when it works again",
+    )
+}
+
 impl Service for Mails {
     type Message = MailMessage;
 
@@ -210,15 +239,40 @@ impl Service for Mails {
             MailMessage::ListMails(query) => ctx.reply(query, self.list(query).await?),
             MailMessage::GetMail(query) => ctx.reply(query, self.get(query).await?),
             MailMessage::ResendMail(command) => {
-                let done = self.resend(&scope, command).await?;
-                if done.replayed {
-                    ctx.amend(|origin| origin.trailers.replayed = true);
-                }
-                ctx.reply(command, done.value)
+                answer(ctx, command, self.resend(&scope, command).await?)
+            }
+            MailMessage::ListBounces(query) => ctx.reply(query, self.list_bounces(query).await?),
+            MailMessage::ReportBounce(command) => {
+                answer(ctx, command, self.report_bounce(&scope, command).await?)
+            }
+            MailMessage::ClearBounce(command) => {
+                answer(ctx, command, self.clear_bounce(&scope, command).await?)
+            }
+            MailMessage::ListPreferences(query) => {
+                ctx.reply(query, self.list_preferences(query).await?)
+            }
+            MailMessage::SetPreference(command) => {
+                answer(ctx, command, self.set_preference(&scope, command).await?)
+            }
+            MailMessage::PreviewUnsubscribe(query) => ctx.reply(query, self.preview(query)?),
+            MailMessage::Unsubscribe(command) => {
+                ctx.reply(command, self.unsubscribe(&scope, command).await?)
             }
             MailMessage::EraseOldMails(command) => {
                 ctx.reply(command, self.erase_old(&scope).await?)
             }
         }
     }
+}
+
+/// Answers a command, and tells the asker when the reply is a stored one.
+fn answer<Q: Request>(
+    ctx: &mut Context<Q::Protocol>,
+    command: &Q,
+    done: Commanded<Q::Reply>,
+) -> Handled {
+    if done.replayed {
+        ctx.amend(|origin| origin.trailers.replayed = true);
+    }
+    ctx.reply(command, done.value)
 }

@@ -8,12 +8,12 @@ use troupe_actors::{FailureKind, Supervisor};
 use troupe_database::testing::{for_both, for_both_with};
 use troupe_database::{Db, Dialect, UnitOfWork};
 use troupe_kernel::{
-    Clock, Layers, ManualClock, Module, SharedClock, Surroundings, Timestamp, Uuid,
+    Clock, Layers, ManualClock, Module, SecretSealer, SharedClock, Surroundings, Timestamp, Uuid,
 };
 use troupe_notify::messages::{Attempt, DeliverMail, GetMail, MailId};
 use troupe_notify::{MIGRATIONS, NotifyModule};
 
-use crate::house::{House, in_house, reset};
+use crate::house::{House, TestSealer, in_house, reset};
 
 fn deliver(number: u128) -> DeliverMail {
     let job = reset("ada@example.org");
@@ -35,6 +35,7 @@ async fn a_directory_of_templates_that_is_not_there_keeps_the_node_from_starting
         let clock = Arc::new(ManualClock::default());
         let mut around = Surroundings::new(universe.system().clone(), clock).config(config);
         around.container.provide(Arc::new(db));
+        around.container.provide::<dyn SecretSealer>(Arc::new(TestSealer));
         let parts = NotifyModule.init(&mut around.context()).unwrap();
         let system = troupe_actors::System::new(troupe_actors::SystemConfig::default());
         let root =

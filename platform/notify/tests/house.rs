@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde_json::{Value, json};
 use troupe_actors::testing::Universe;
 use troupe_actors::{Origin, Scope, ServiceRef};
@@ -14,11 +15,16 @@ use troupe_database::schema::{jobs, outbox};
 use troupe_database::testing::for_both_with;
 use troupe_database::{Db, UnitOfWork};
 use troupe_kernel::{
-    Failure, HttpRequest, HttpResponse, Job, JobContext, Layers, Mail, ManualClock, Method, Module,
-    Notifier, Parts, SharedClock, Surroundings, Uuid,
+    Declared, Failure, HttpRequest, HttpResponse, Job, JobContext, Layers, Mail, ManualClock,
+    Method, Module, NoticeDef, Notifier, Parts, PermissionSet, Principal, PrincipalKind,
+    SecretSealer, SharedClock, Surroundings, Uuid,
 };
 use troupe_notify::messages::{GetMail, MailId, MailMessage, MailRecord};
 use troupe_notify::{MIGRATIONS, NotifyModule};
+
+/// The kind of letter that may be switched off here; identity declares it in the product.
+pub(crate) const NOTICE: NoticeDef =
+    NoticeDef { key: "identity.webhook_disabled", title: "An endpoint <was> disabled" };
 
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
@@ -64,6 +70,9 @@ impl House {
         let config = Layers::new().file("test", &settings).build().expect("valid TOML");
         let mut around = Surroundings::new(universe.system().clone(), clock.clone()).config(config);
         around.container.provide(Arc::new(db.clone()));
+        around.container.provide::<dyn SecretSealer>(Arc::new(TestSealer));
+        let notices = vec![NOTICE];
+        assert!(around.declarations.seal(Declared { notices, ..Declared::default() }), "once");
         let mut parts = NotifyModule.init(&mut around.context()).expect("the module initialises");
         for child in std::mem::take(&mut parts.children) {
             universe.add(child).await;
@@ -133,6 +142,17 @@ impl House {
 
     /// Sends a request the way the edge does after its gates.
     pub(crate) async fn call(&self, method: Method, path: &str, query: &str) -> HttpResponse {
+        self.send(method, &format!("{path}?{query}"), |_| ()).await
+    }
+
+    /// The same after `prepare`; the path may have a query.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        prepare: impl FnOnce(&mut HttpRequest),
+    ) -> HttpResponse {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let shape = |template: &str| -> Option<Vec<(String, String)>> {
             let (wanted, given): (Vec<_>, Vec<_>) =
                 (template.split('/').collect(), path.split('/').collect());
@@ -155,9 +175,53 @@ impl House {
         let mut request = HttpRequest::new(method, path, peer, scope);
         request.parameters = parameters;
         query.clone_into(&mut request.query);
+        prepare(&mut request);
         let (port, response) = route.target().open(&request.scope);
         route.target().deliver(&request, port);
         response.await.response.unwrap_or_else(|failure| HttpResponse::from(&failure))
+    }
+}
+
+/// Somebody who is signed in, without a permission: the gates are not here.
+pub(crate) fn person(subject: Uuid, tenant: Option<Uuid>) -> Arc<Principal> {
+    Arc::new(Principal {
+        subject,
+        kind: PrincipalKind::User,
+        tenant,
+        session: None,
+        permissions: PermissionSet::default(),
+        bound: None,
+        label: "somebody".to_owned(),
+    })
+}
+
+/// Seals as the module auth does, with a key of the test's own.
+pub(crate) struct TestSealer;
+
+impl TestSealer {
+    fn key() -> LessSafeKey {
+        LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &[7; 32]).expect("32 bytes"))
+    }
+
+    fn nonce() -> Nonce {
+        Nonce::assume_unique_for_key([1; NONCE_LEN])
+    }
+}
+
+impl SecretSealer for TestSealer {
+    fn seal(&self, purpose: &str, secret: &[u8]) -> Result<Vec<u8>, Failure> {
+        let mut bytes = secret.to_vec();
+        Self::key()
+            .seal_in_place_append_tag(Self::nonce(), Aad::from(purpose.as_bytes()), &mut bytes)
+            .expect("it seals");
+        Ok(bytes)
+    }
+
+    fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Vec<u8>, Failure> {
+        let mut bytes = sealed.to_vec();
+        let opened =
+            Self::key().open_in_place(Self::nonce(), Aad::from(purpose.as_bytes()), &mut bytes);
+        opened.map(|bytes| bytes.to_vec()).map_err(|_| Failure::internal("test.seal", "changed"))
     }
 }
 

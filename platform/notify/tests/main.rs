@@ -3,8 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod actors;
+mod bounces;
+mod hooks;
 mod house;
+mod mailpit;
 mod mails;
+mod preferences;
 mod repositories;
 mod routes;
 mod sink;

@@ -19,7 +19,8 @@ pub use organisations::{
     GetOwnOrganisation, Invitation, InvitationId, InvitationPreview, InvitationStatus, Invite,
     LeaveOrganisation, ListInvitations, ListMembers, ListOwnOrganisations, Member,
     PreviewInvitation, ReinstateOrganisation, RemoveMember, ResendInvitation, RevokeInvitation,
-    SearchOrganisations, SuspendOrganisation, SyncMemberRoles, UpdateOrganisation,
+    SearchOrganisations, SuspendOrganisation, SyncMemberRoles, TellWebhookDisabled,
+    UpdateOrganisation,
 };
 pub use slugs::{FindSlug, ForgetSlugs, SlugLoaded, SlugMessage};
 
@@ -99,5 +100,7 @@ protocol! {
         DeclineInvitation => (),
         /// Tells authorization the roles of all members again.
         SyncMemberRoles => (),
+        /// Tells owners and admins that an endpoint gets no more messages.
+        TellWebhookDisabled => (),
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use troupe_identity_messages::OrganisationStatus;
+use troupe_kernel::Uuid;
 use troupe_kernel::clock::Timestamp;
 use troupe_kernel::ids::{TenantId, UserId};
 use troupe_kernel::pagination::PageRequest;
@@ -288,4 +289,18 @@ pub struct DeclineInvitation {
 pub struct SyncMemberRoles {
     /// The organisation.
     pub organisation: TenantId,
+}
+
+/// Tells owners and admins by mail that an endpoint of their organisation's webhooks was disabled, once
+/// per event.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TellWebhookDisabled {
+    /// The event that says so.
+    pub event: Uuid,
+    /// The organisation.
+    pub organisation: TenantId,
+    /// The host of the endpoint.
+    pub host: String,
+    /// Why: `gone` or `failing`.
+    pub because: String,
 }

@@ -158,6 +158,27 @@ pub async fn of_organisation(
         .load(c))
 }
 
+/// Members with one of these roles whose accounts may be used, oldest membership first.
+///
+/// # Errors
+/// As the database says.
+pub async fn active_with(
+    conn: &mut DbConn,
+    organisation: TenantId,
+    roles: Vec<String>,
+    rows: i64,
+) -> DbResult<Vec<UserRow>> {
+    run!(conn, |c| identity_memberships::table
+        .inner_join(identity_users::table)
+        .filter(dsl::organisation_id.eq(DbUuid::of(organisation)))
+        .filter(one_of(dsl::role, roles))
+        .filter(identity_users::status.eq(UserStatus::Active.as_str()))
+        .order(dsl::id.asc())
+        .limit(rows)
+        .select(UserRow::as_select())
+        .load(c))
+}
+
 /// How many owners the organisation has besides this user who can act: active, and not about to be
 /// deleted.
 ///

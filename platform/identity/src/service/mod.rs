@@ -14,6 +14,7 @@ mod deletion;
 mod directory;
 mod invitations;
 mod members;
+pub(crate) mod notices;
 mod organisations;
 mod slugs;
 mod standing;

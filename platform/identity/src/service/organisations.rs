@@ -16,7 +16,7 @@ use troupe_kernel::{AuditRecord, Failure, Uuid};
 
 use super::users::Faults;
 use super::{
-    MemberRole, Shared, answer, directory, invitations, member_record, members,
+    MemberRole, Shared, answer, directory, invitations, member_record, members, notices,
     organisation_record, standing, users,
 };
 use crate::messages::{
@@ -76,6 +76,9 @@ impl Service for Organisations {
             }
             Ask::SyncMemberRoles(command) => {
                 ctx.reply(command, standing::sync_member_roles(shared, &scope, command).await?)
+            }
+            Ask::TellWebhookDisabled(command) => {
+                ctx.reply(command, notices::webhook_disabled(shared, &scope, command).await?)
             }
             Ask::ListMembers(query) => ctx.reply(query, members::list(shared, query).await?),
             Ask::ChangeMemberRole(command) => {

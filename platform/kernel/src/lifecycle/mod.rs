@@ -116,9 +116,11 @@ impl Assembly {
     fn of(contributions: Vec<Contribution>, around: &Surroundings) -> Self {
         let mut assembly = Self::default();
         let (mut permissions, mut roles, mut policies) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let mut notices = Vec::new();
         for Contribution { manifest, parts } in contributions {
             permissions.extend(parts.permissions);
             policies.extend(parts.policies);
+            notices.extend(parts.notices);
             for role in parts.roles {
                 merge_role(&mut roles, role);
             }
@@ -133,7 +135,9 @@ impl Assembly {
         assembly.catalog = Arc::new(Catalog::new(permissions));
         let catalog = assembly.catalog.clone();
         let roles = roles.into_values().collect();
-        around.declarations.seal(Declared { catalog, roles, policies });
+        notices.sort_unstable_by_key(|notice| notice.key);
+        notices.dedup_by_key(|notice| notice.key);
+        around.declarations.seal(Declared { catalog, roles, policies, notices });
         assembly
     }
 }

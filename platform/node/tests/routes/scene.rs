@@ -45,6 +45,7 @@ impl<'a> Scene<'a> {
         scene.give_rights();
         scene.invite();
         scene.open_tap();
+        scene.add_webhooks();
         scene
     }
 
@@ -133,6 +134,16 @@ impl<'a> Scene<'a> {
         self.made("tap", tap, "/id");
     }
 
+    /// One endpoint that nothing is sent to, and one with a message.
+    fn add_webhooks(&mut self) {
+        let body = r#"{"url":"https://hush.example/","events":["blog.media.*"]}"#;
+        let endpoint = self.post(&self.ada, "/v1/webhooks/endpoints", body);
+        self.made("webhook", endpoint, "/endpoint/id");
+        let other = self.post(&self.ada, "/v1/webhooks/endpoints", body).field("/endpoint/id");
+        let test = self.post(&self.ada, &format!("/v1/webhooks/endpoints/{other}/test"), "");
+        self.things.insert("webhook_delivery", test.expect(202).field("/id"));
+    }
+
     /// Puts the things of the first organisation where their names are.
     pub fn fill(&self, text: &str) -> String {
         let mut text = text.to_owned();
@@ -164,6 +175,7 @@ impl<'a> Scene<'a> {
             "/v1/authz/roles/hush-role",
             "/v1/authz/bindings/{binding}",
             "/v1/authz/permissions/mine",
+            "/v1/webhooks/endpoints/{webhook}",
         ];
         let read = |path: &&str| {
             let answer = self.node.web.get(&self.fill(path)).token(&self.ada.token).send();

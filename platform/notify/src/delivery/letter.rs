@@ -41,17 +41,26 @@ pub(super) struct Letter {
     pub(super) message: Message,
 }
 
+/// What is known of a letter besides its text.
+pub(super) struct Posting<'a> {
+    pub(super) id: Uuid,
+    pub(super) to: &'a str,
+    pub(super) written: Timestamp,
+    /// The link that switches its like off.
+    pub(super) unsubscribe: Option<String>,
+}
+
 impl Letter {
-    /// Writes a letter; id and time come from whoever sends it.
+    /// Writes a letter.
     ///
     /// # Errors
     /// When the recipient is no address.
     pub(super) fn write(
         letterhead: &Letterhead,
-        to: &str,
         rendered: Rendered,
-        (id, written): (Uuid, Timestamp),
+        posting: Posting<'_>,
     ) -> Result<Self, DeliveryFault> {
+        let Posting { id, to, written, unsubscribe } = posting;
         let recipient: Mailbox = to.parse().map_err(|error| {
             DeliveryFault::permanent(&format!("the recipient is no address: {error}"))
         })?;
@@ -64,6 +73,14 @@ impl Letter {
             .message_id(Some(format!("<{id}@{domain}>")));
         if let Some(reply_to) = &letterhead.reply_to {
             builder = builder.reply_to(reply_to.clone());
+        }
+        if let Some(unsubscribe) = unsubscribe {
+            // RFC 2369 and, for the button of the mail program, RFC 8058.
+            let link = HeaderName::new_from_ascii_str("List-Unsubscribe");
+            let one_click = HeaderName::new_from_ascii_str("List-Unsubscribe-Post");
+            builder = builder
+                .raw_header(HeaderValue::new(link, format!("<{unsubscribe}>")))
+                .raw_header(HeaderValue::new(one_click, "List-Unsubscribe=One-Click".to_owned()));
         }
         // RFC 3834: no absence notes in answer to what a program sent.
         let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
@@ -101,7 +118,8 @@ mod tests {
         let letterhead = Letterhead::new(&NotifyConfig::default()).unwrap();
         let now = ManualClock::default().now();
         let id = Uuid::from_u128(7);
-        let letter = Letter::write(&letterhead, "ada@example.org", rendered(), (id, now)).unwrap();
+        let posting = Posting { id, to: "ada@example.org", written: now, unsubscribe: None };
+        let letter = Letter::write(&letterhead, rendered(), posting).unwrap();
         let text = String::from_utf8(letter.message.formatted()).unwrap();
         for expected in [
             "Message-ID: <00000000-0000-0000-0000-000000000007@localhost>\r\n",
@@ -114,14 +132,33 @@ mod tests {
         ] {
             assert!(text.contains(expected), "{expected} is missing in {text}");
         }
+        assert!(!text.contains("Unsubscribe"), "{text}");
+    }
+
+    #[test]
+    fn a_letter_that_may_be_switched_off_says_how() {
+        let letterhead = Letterhead::new(&NotifyConfig::default()).unwrap();
+        let link = format!("https://troupe.example/v1/notify/unsubscribe/{}", "a".repeat(120));
+        let posting = Posting {
+            id: Uuid::nil(),
+            to: "ada@example.org",
+            written: Timestamp::EPOCH,
+            unsubscribe: Some(link.clone()),
+        };
+        let letter = Letter::write(&letterhead, rendered(), posting).unwrap();
+        let text = String::from_utf8(letter.message.formatted()).unwrap().replace("\r\n ", " ");
+        let link = format!("List-Unsubscribe: <{link}>\r\n");
+        assert!(text.replace(":  <", ": <").contains(&link), "{text}");
+        assert!(text.contains("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"), "{text}");
     }
 
     #[test]
     fn a_recipient_that_is_no_address_is_refused_for_good() {
         let letterhead = Letterhead::new(&NotifyConfig::default()).unwrap();
         for to in ["", "ada", "ada@example.org\r\nBcc: b@example.org"] {
-            let written = (Uuid::nil(), Timestamp::EPOCH);
-            let fault = Letter::write(&letterhead, to, rendered(), written).err().expect(to);
+            let (id, written) = (Uuid::nil(), Timestamp::EPOCH);
+            let posting = Posting { id, to, written, unsubscribe: None };
+            let fault = Letter::write(&letterhead, rendered(), posting).err().expect(to);
             assert!(!fault.is_transient(), "{to}");
         }
     }

@@ -14,7 +14,7 @@ use crate::error::DeliveryFault;
 use crate::templates::{Branding, TemplateSet};
 
 use file::FileDelivery;
-use letter::{Letter, Letterhead};
+use letter::{Letter, Letterhead, Posting};
 use smtp::SmtpDelivery;
 
 /// Templates and the way out, shared by the workers and opened by the first that starts.
@@ -65,23 +65,29 @@ impl Office {
             .await
     }
 
-    /// Renders and delivers a mail. `id` becomes its `Message-ID`.
+    /// Renders and delivers a mail. `id` becomes its `Message-ID`; with a link it says how to be rid of
+    /// its like.
     ///
     /// # Errors
     /// When the office cannot be opened; what goes wrong with the mail itself is in [`Sent`].
     pub(crate) async fn send(
         &self,
         id: Uuid,
-        mail: &Mail,
+        mut mail: Mail,
+        unsubscribe: Option<String>,
         now: Timestamp,
     ) -> Result<Sent, Failure> {
         let open = self.opened().await?;
-        let rendered = match open.templates.render(mail) {
+        if let (Some(link), Some(data)) = (&unsubscribe, mail.data.as_object_mut()) {
+            data.insert("unsubscribe_url".to_owned(), link.as_str().into());
+        }
+        let rendered = match open.templates.render(&mail) {
             Ok(rendered) => rendered,
             Err(fault) => return Ok(Sent { subject: None, outcome: Err(fault.into()) }),
         };
         let subject = rendered.subject.clone();
-        let outcome = match Letter::write(&open.letterhead, &mail.to, rendered, (id, now)) {
+        let posting = Posting { id, to: &mail.to, written: now, unsubscribe };
+        let outcome = match Letter::write(&open.letterhead, rendered, posting) {
             Err(fault) => Err(fault),
             Ok(letter) => match &open.way {
                 Way::File(way) => way.deliver(letter).await,

@@ -36,6 +36,7 @@ pub(super) const TEMPLATES: &[Embedded] = embedded! {
         "identity.email_change_notice",
         "identity.invitation",
         "identity.verify_email",
+        "identity.webhook_disabled",
     ],
     "de": [
         "auth.identity_changed",
@@ -49,5 +50,6 @@ pub(super) const TEMPLATES: &[Embedded] = embedded! {
         "identity.email_change_notice",
         "identity.invitation",
         "identity.verify_email",
+        "identity.webhook_disabled",
     ],
 };

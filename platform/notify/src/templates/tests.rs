@@ -34,6 +34,10 @@ fn sample(name: &str) -> Value {
             "role": "editor", "link": link, "expires_at": time,
         }),
         "identity.deletion_requested" => json!({"display_name": "Ada", "due_at": time}),
+        "identity.webhook_disabled" => json!({
+            "display_name": "Ada", "organisation": "Acme & Sons", "host": "hooks.example.org",
+            "because": "failing",
+        }),
         "auth.password_reset" => json!({"display_name": "Ada", "link": link, "expires_at": time}),
         "auth.password_changed" => json!({"display_name": "Ada", "changed_at": time}),
         "auth.identity_changed" => json!({

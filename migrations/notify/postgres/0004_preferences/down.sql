@@ -1,0 +1,2 @@
+ALTER TABLE notify_mails DROP COLUMN user_id;
+DROP TABLE notify_preferences;
