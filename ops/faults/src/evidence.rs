@@ -63,6 +63,7 @@ pub(crate) struct Applied {
 
 /// A message in Kafka.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "only Kafka's client makes one"))]
 pub(crate) struct Message {
     pub(crate) topic: String,
     pub(crate) partition: i32,
