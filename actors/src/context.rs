@@ -258,6 +258,10 @@ fn report_to<M: Message>(me: &ServiceRef<M>, mark: u16, message: M, beyond_bound
     if let Err((failure, ..)) =
         me.lane.push_marked(message, scope, None, (sender, mark), beyond_bound)
     {
-        tracing::warn!(actor = %me.path(), kind, %failure, "a report to an actor itself was refused");
+        if failure.kind() == FailureKind::Stopped {
+            tracing::debug!(actor = %me.path(), kind, "a report came after the actor's end");
+        } else {
+            tracing::warn!(actor = %me.path(), kind, %failure, "a report to an actor itself was refused");
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 use troupe_actors::{Backoff, ChildSpec, Context, Handled, Lent, Service, Shards, Spec, System};
 
 use super::group::Group;
@@ -17,8 +18,9 @@ use super::lane::LaneMessage;
 use super::sitting::{self, Seat};
 use crate::consumer::Worker;
 
-/// How long leaving the group may take when the node stops.
-const LEAVE_WITHIN: Duration = Duration::from_secs(3);
+/// How long leaving the group may take when the node stops: less than an actor has for its end. What
+/// takes longer goes on beside it.
+const LEAVE_WITHIN: Duration = Duration::from_millis(400);
 /// After a sitting of this length the next failure is the first again.
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -59,6 +61,8 @@ pub(super) struct Member {
     group: Arc<Group>,
     lanes: Shards<LaneMessage>,
     seat: Arc<Mutex<Option<Seat>>>,
+    /// Ends the sitting: its task lives until the actor is gone, and holds the consumer.
+    stopping: Arc<Notify>,
     failures: u32,
     is_replaying: bool,
 }
@@ -74,6 +78,7 @@ impl Member {
             group: group.clone(),
             lanes: lanes.clone(),
             seat: Arc::default(),
+            stopping: Arc::default(),
             failures: 0,
             is_replaying: false,
         };
@@ -83,9 +88,13 @@ impl Member {
 
     fn sit(&mut self, ctx: &mut Context<MemberMessage>) -> Handled {
         let (group, lanes, seat) = (self.group.clone(), self.lanes.clone(), self.seat.clone());
+        let stopping = self.stopping.clone();
         ctx.run(async move {
             let began = tokio::time::Instant::now();
-            let failure = sitting::sit(&group, &lanes, &seat).await;
+            let failure = tokio::select! {
+                failure = sitting::sit(&group, &lanes, &seat) => failure,
+                () = stopping.notified() => return None,
+            };
             tracing::warn!(consumer = group.reader.name(), %failure, "a sitting of a group ended; the next begins at the stored offsets");
             let left = seat.lock().take();
             drop(left);
@@ -136,6 +145,7 @@ impl Service for Member {
     }
 
     async fn stop(&mut self, _ctx: &mut Context<MemberMessage>) {
+        self.stopping.notify_one();
         let seat = self.seat.lock().take();
         let Some(seat) = seat else { return };
         if tokio::time::timeout(LEAVE_WITHIN, seat.leave()).await.is_err() {
