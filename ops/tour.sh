@@ -1,13 +1,21 @@
 #!/usr/bin/env bash
-# The tour of the product, as a new user would take it: `ops/tour.sh sqlite|postgres`.
+# The tour of the product, as a new user would take it: `ops/tour.sh sqlite|postgres|full [STATE]`.
 #
 # It takes the binary of TROUPE_BIN, or asks cargo to build one, starts a node on a free port with a data
 # directory of its own, walks through it with curl and the command line, and prints one TAP line a
-# check. PostgreSQL is the server of TROUPE_TEST_POSTGRES; a database is made there and dropped.
+# check. PostgreSQL is the server of TROUPE_TEST_POSTGRES; a database is made there and dropped. `full` takes
+# the same steps on PostgreSQL, Redis, Kafka, S3 and, where there is one, a mail server, each found by its
+# TROUPE_TEST variable.
+#
+# STATE is a file with the end state (ops/end-state.sh): it is written when it is not there, and otherwise what
+# this tour leaves must be equal to it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-dialect=${1:-sqlite}
+variant=${1:-sqlite}
+expected=${2:-}
+dialect=$variant
+[ "$variant" != full ] || dialect=postgres
 work=$(mktemp -d)
 node_pid=
 database=
@@ -23,6 +31,7 @@ finish() {
         psql -q "$TROUPE_TEST_POSTGRES" -c "DROP DATABASE IF EXISTS $database WITH (FORCE)" || true
     fi
     if [ "$status" -ne 0 ] && [ -f "$work/node.log" ]; then echo "# the end of the node's log:"; tail -n 20 "$work/node.log" | sed 's/^/# /'; fi
+    [ -z "${own_keys:-}" ] || redis "EVAL \"for _, key in ipairs($own_keys) do redis.call('DEL', key) end\" 0" >/dev/null || true
     rm -rf "$work"
 }
 trap finish EXIT
@@ -59,6 +68,19 @@ start_node() {
     return 1
 }
 stop_node() { kill "-$1" "$node_pid"; wait "$node_pid" 2>/dev/null || true; node_pid=; }
+# ask QUERY: of the node's database
+ask() {
+    if [ "$dialect" = sqlite ]; then sqlite3 -batch -readonly -cmd '.timeout 5000' "$work/data/troupe.db" "$1"; else psql -XqAt "$TROUPE_DATABASE__URL" -c "$1"; fi
+}
+# redis COMMAND: its answer, in the protocol of Redis
+redis() {
+    local place=${TROUPE_TEST_REDIS_URL#redis://}
+    place=${place%%/*}
+    exec 3<>"/dev/tcp/${place%:*}/${place##*:}"
+    printf '%s\r\nQUIT\r\n' "$1" >&3
+    timeout 5 head -n 1 <&3 | tr -d '\r'
+    exec 3>&-
+}
 login() { # EMAIL: prints an access token
     call POST /v1/auth/login "" "{\"email\":\"$1\",\"password\":\"$password\"}"
     field .access_token
@@ -66,7 +88,9 @@ login() { # EMAIL: prints an access token
 
 troupe=${TROUPE_BIN:-}
 if [ -z "$troupe" ]; then
-    cargo build --quiet --package troupe-node
+    features=()
+    [ "$variant" != full ] || features=(--features kafka)
+    cargo build --quiet --package troupe-node "${features[@]}"
     troupe=$(cargo metadata --format-version 1 --no-deps | jq -r .target_directory)/debug/troupe
 fi
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])' 2>/dev/null || echo $((20000 + RANDOM % 20000)))
@@ -74,17 +98,45 @@ base=http://127.0.0.1:$port
 # Limits are wide until the tour comes to them: it makes a thousand requests from one address.
 settings=(--data "$work/data" --set "edge.listen=127.0.0.1:$port" --set auth.public_url="$base"
     --set edge.address_limit.quota=100000 --set edge.principal_limit.quota=100000)
-case $dialect in
-sqlite) ;;
-postgres)
+own=tour-$$-$port
+mails() { find "$work/data/mails" -name '*.eml' 2>/dev/null | wc -l; }
+case $variant in
+sqlite | postgres | full) ;;
+*) echo "usage: ops/tour.sh sqlite|postgres|full [STATE]" >&2; exit 2 ;;
+esac
+if [ "$dialect" = postgres ]; then
     : "${TROUPE_TEST_POSTGRES:?the address of a PostgreSQL server}"
     database=troupe_tour_$$
     psql -q "$TROUPE_TEST_POSTGRES" -c "CREATE DATABASE $database"
     export TROUPE_DATABASE__URL=${TROUPE_TEST_POSTGRES%/*}/$database
-    ;;
-*) echo "usage: ops/tour.sh sqlite|postgres" >&2; exit 2 ;;
-esac
-echo "# tour on $dialect"
+fi
+if [ "$variant" = full ]; then
+    export TROUPE_CACHE__URL=${TROUPE_TEST_REDIS_URL:?the address of a Redis, redis://HOST:PORT}
+    own_keys="redis.call('KEYS', '$own*')"
+    export TROUPE_EVENTS__KAFKA__BROKERS=${TROUPE_TEST_KAFKA_BROKERS:?the addresses of Kafka}
+    # http://KEY:SECRET@HOST:PORT/BUCKET
+    store=${TROUPE_TEST_S3_URL:?the address of a bucket of S3 with key and secret}
+    credentials=${store#*://}
+    credentials=${credentials%%@*}
+    address=${store#*@}
+    export TROUPE_BLOBS__URL=s3://${address#*/}/$own TROUPE_BLOBS__ENDPOINT=${store%%://*}://${address%%/*}
+    export TROUPE_BLOBS__ACCESS_KEY=${credentials%%:*} TROUPE_BLOBS__SECRET_KEY=${credentials#*:}
+    # A node that is killed must not keep its part of a group for the usual 45 seconds.
+    settings+=(--set cache.prefix="$own" --set events.kafka.topic_prefix="$own" --set events.kafka.partitions=2
+        --set events.kafka.session_timeout=6s)
+    # smtp://USER:PASSWORD@HOST:PORT
+    if [ -n "${TROUPE_TEST_SMTP_URL:-}" ]; then
+        credentials=${TROUPE_TEST_SMTP_URL#*://}
+        address=${credentials#*@}
+        credentials=${credentials%%@*}
+        export SSL_CERT_FILE=${TROUPE_TEST_SMTP_CA:?a file with the authority of the mail server}
+        export TROUPE_NOTIFY__SMTP__USERNAME=${credentials%%:*} TROUPE_NOTIFY__SMTP__PASSWORD=${credentials#*:}
+        settings+=(--set notify.delivery=smtp --set notify.smtp.host="${address%:*}"
+            --set notify.smtp.port="${address##*:}")
+        mails() { curl -s "$TROUPE_TEST_MAIL_API/api/v1/search?query=%22127.0.0.1:$port%22" | jq '.messages_count // 0'; }
+    fi
+fi
+echo "# tour on $variant"
 
 # The documents: what ships inside the crates that this build depends on.
 mkdir "$work/documents"
@@ -121,9 +173,9 @@ bob=$(login bob@example.org)
 call GET /v1/users/me "$ada"; is "ada is who she says" "$(field .email)" ada@example.org
 call GET /v1/users/me/organisations "$ada"; house=$(field '[.. | objects | .slug // empty] | first')
 is "and has her organisation" "$house" ada-press
-mails=$(find "$work/data/mails" -name '*.eml' 2>/dev/null | wc -l)
-for _ in $(seq 100); do [ "$mails" -ge 2 ] && break; sleep 0.1; mails=$(find "$work/data/mails" -name '*.eml' 2>/dev/null | wc -l); done
-if [ "$mails" -ge 2 ]; then ok "the verification mails were delivered to files"; else not_ok "the verification mails were delivered to files" "$mails"; fi
+delivered=$(mails)
+for _ in $(seq 100); do [ "$delivered" -ge 2 ] && break; sleep 0.1; delivered=$(mails); done
+if [ "$delivered" -ge 2 ]; then ok "the verification mails were delivered"; else not_ok "the verification mails were delivered" "$delivered"; fi
 
 # 3. An import that is interrupted by kill -9 in the middle, and goes on by itself.
 export TROUPE_SERVER=$base TROUPE_TOKEN=$ada
@@ -177,6 +229,12 @@ call POST "/v1/blog/posts/$post/publish" "$ada" '{}'; is "ada publishes" "$statu
 call GET /v1/public/$house/posts/hello-pier; is "and everybody reads" "$status" 200
 case "$body" in *"<script>"*) not_ok "scripts are taken out" "$body" ;; *) ok "scripts are taken out" ;; esac
 
+printf '\x89PNG\r\n\x1a\n' >"$work/pier.png"
+seq 100000 >>"$work/pier.png"
+call POST "/v1/blog/media?name=pier.png" "$ada" "" -H 'content-type: application/octet-stream' --data-binary "@$work/pier.png"
+is "ada uploads a picture" "$status" 201
+call GET "/v1/public/$house/media/$(field .id)"; is "and everybody sees it as it was" "$(sha256sum <"$work/body")" "$(sha256sum <"$work/pier.png")"
+
 # 6. Comment and moderate.
 call POST "/v1/public/$house/posts/hello-pier/comments" "" '{"name":"Guest","body":"What a view!"}'
 is "a guest comments" "$((status == 201 || status == 202))" 1
@@ -202,7 +260,37 @@ call GET /v1/users/me "$bob"; is "his token is good" "$status" 200
 call POST /v1/auth/logout-all "$bob"; is "he logs out everywhere" "$((status == 200 || status == 204))" 1
 call GET /v1/users/me "$bob"; is "and his token is refused at once" "$status" 401
 
-# 9. In order down, with the limits as they are shipped, and up.
+# 9. Everything has its effects: what was committed is delivered, sent and sealed.
+state() { ops/end-state.sh "${TROUPE_DATABASE__URL:-sqlite:$work/data/troupe.db}" "$@"; }
+unfinished="SELECT (SELECT COUNT(*) FROM audit_queue) + (SELECT COUNT(*) FROM notify_mails WHERE state = 'queued')"
+# Until two looks see the same.
+settle() {
+    local before= after
+    for _ in $(seq 60); do
+        after=$(state)
+        [ "$(ask "$unfinished")" = 0 ] && [ "$after" = "$before" ] && return 0
+        before=$after
+        sleep 0.5
+    done
+    return 1
+}
+# Without its client nobody looks into a file of SQLite.
+can_look=1
+[ "$dialect" != sqlite ] || command -v sqlite3 >/dev/null || can_look=0
+if [ "$can_look" = 0 ]; then
+    sleep 3
+    echo "ok $((checks += 1)) - everything comes to an end # SKIP no sqlite3 client"
+elif settle; then ok "everything comes to an end"; else not_ok "everything comes to an end" "$(ask "$unfinished") are unfinished"; fi
+"$troupe" blog export "$work/left" >/dev/null
+if [ "$variant" = full ]; then
+    behind=$(ask "SELECT (SELECT MAX(position) FROM outbox) - position FROM consumer_offsets WHERE consumer = 'events.relay'")
+    is "every event went through Kafka" "$behind" 0
+    is "the picture lies on S3" "$(find "$work/data/blobs" -type f 2>/dev/null | wc -l)" 0
+    keys=$(redis "EVAL \"return #$own_keys\" 0")
+    case $keys in :[1-9]*) ok "the node has ${keys#:} keys in Redis" ;; *) not_ok "the node has keys in Redis" "$keys" ;; esac
+fi
+
+# 10. In order down, with the limits as they are shipped, and up.
 stop_node TERM
 has "SIGTERM ends the node in order" "$(tail -n 5 "$work/node.log")" "drained"
 settings+=(--set edge.address_limit.quota=30)
@@ -217,7 +305,23 @@ has "with the time to wait" "$head" "retry-after"
 has "and the limit in the head" "$head" "ratelimit"
 stop_node TERM
 
-# 10. The audit trail, offline, and what it makes of a forger.
+# 11. What is left is the same, whatever it is kept in.
+if [ -n "$expected" ] && [ "$can_look" = 0 ]; then
+    echo "ok $((checks += 1)) - the end state is the expected one # SKIP no sqlite3 client"
+elif [ -n "$expected" ]; then
+    state "$work/left" >"$work/state"
+    if [ ! -f "$expected" ]; then
+        cp "$work/state" "$expected"
+        echo "# the end state has $(wc -l <"$work/state") lines"
+    elif difference=$(diff -u --label "what is expected" --label "$variant" "$expected" "$work/state"); then
+        ok "the end state is the expected one, in $(wc -l <"$work/state") lines"
+    else
+        not_ok "the end state is the expected one" "- is missing on $variant, + is there and was not expected:"
+        printf '%s\n' "$difference" | head -n 60 | sed 's/^/# /'
+    fi
+fi
+
+# 12. The audit trail, offline, and what it makes of a forger.
 verified=$("$troupe" "${settings[@]}" audit verify || true)
 has "the audit trail is intact" "$verified" "is intact"
 if [ "$dialect" = sqlite ] && command -v sqlite3 >/dev/null; then
