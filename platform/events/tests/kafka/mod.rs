@@ -5,6 +5,7 @@ mod backlog;
 mod broker;
 mod outage;
 mod relay;
+mod stuck;
 
 use std::time::{Duration, Instant};
 
