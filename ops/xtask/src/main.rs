@@ -15,6 +15,7 @@ mod process;
 mod services;
 mod tally;
 mod test;
+mod tour;
 mod workspace;
 
 use std::process::ExitCode;
@@ -28,7 +29,8 @@ The commands of the repository.
 
   cargo xtask test [--quick]     start the backing services, run every test, run the service suites
                                  again with every message sent through its encoding, then the tour
-                                 on both dialects; --quick leaves the tour out and installs no service
+                                 on SQLite, on PostgreSQL, and on all servers, and compare what they
+                                 leave; --quick leaves the tour out and installs no service
   cargo xtask ci                 what a change must pass: fmt, clippy, doc, layers, deny, machete, the
                                  budget of instructions, test
   cargo xtask bench [--quick] [SCENARIO...]
