@@ -36,6 +36,9 @@ The commands of the repository.
   cargo xtask bench [--quick] [SCENARIO...]
                                  measure the platform beside the plain alternatives and print goals
                                  against figures; --quick takes less than ten minutes
+  cargo xtask bench infra [--quick] [relay|groups|cache|limits|blobs...]
+                                 the platform on Kafka, Redis and S3 beside their bare clients; without
+                                 names what is measured is recorded
   cargo xtask instructions [--record]
                                  count the instructions of a request and hold them against the budget
                                  in benches/results; --record lowers it
