@@ -8,6 +8,8 @@
 pub mod contenders;
 pub mod fixture;
 pub mod http;
+#[cfg(feature = "infra")]
+pub mod infra;
 pub mod micro;
 pub mod statistics;
 pub mod suite;

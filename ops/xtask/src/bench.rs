@@ -12,6 +12,8 @@ use crate::tally::Tally;
 /// The variable by which everything finds PostgreSQL.
 const POSTGRES: &str = "TROUPE_TEST_POSTGRES";
 const PACKAGE: &str = "troupe-benches";
+/// The program, and the feature, of what is measured on all servers.
+const INFRA: &str = "infra";
 
 /// What the suite is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,6 +42,11 @@ impl Options {
 
 /// Builds and runs between starting and stopping the services. `Ok(false)`: a goal is missed.
 pub(crate) fn command(options: &Options) -> Result<bool> {
+    if let Some((INFRA, parts)) =
+        options.scenarios.split_first().map(|(first, rest)| (&**first, rest))
+    {
+        return infra(options.quick, parts);
+    }
     if !process::run(build("bench", "suite", &[]))? {
         return Ok(false);
     }
@@ -63,6 +70,33 @@ pub(crate) fn command(options: &Options) -> Result<bool> {
     }
     suite.args(&options.scenarios);
     let result = process::run(suite);
+    started.stop()?;
+    result
+}
+
+/// The platform on the servers of the tests, beside their bare clients. A whole run is recorded.
+fn infra(quick: bool, parts: &[String]) -> Result<bool> {
+    let features = ["--features", INFRA];
+    let mut build = cargo();
+    build
+        .args(["build", "--profile", "bench", "--package", PACKAGE, "--bin", INFRA])
+        .args(features);
+    if !process::run(build)? {
+        return Ok(false);
+    }
+    let started = Started::start(Purpose::Tests, Cache::new(true)?)?;
+    for missing in &started.missing {
+        println!("left out: everything on {}: {}", missing.name, missing.why);
+    }
+    let mut measure = run_bin("bench", INFRA, &features);
+    measure.envs(started.variables.iter().map(|(name, value)| (*name, value)));
+    if quick {
+        measure.arg("--quick");
+    } else if parts.is_empty() {
+        measure.arg("--record");
+    }
+    measure.args(parts);
+    let result = process::run(measure);
     started.stop()?;
     result
 }
@@ -115,5 +149,7 @@ mod tests {
         assert!(options.quick);
         assert_eq!(options.scenarios, ["cached", "open-25"]);
         assert!(Options::parse(&["--fast"]).is_err());
+        let options = Options::parse(&["infra", "relay"]).expect("right words");
+        assert_eq!(options.scenarios, [INFRA, "relay"]);
     }
 }

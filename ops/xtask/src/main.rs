@@ -16,6 +16,7 @@ mod process;
 mod services;
 mod tally;
 mod test;
+mod tour;
 mod workspace;
 
 use std::process::ExitCode;
@@ -29,12 +30,16 @@ The commands of the repository.
 
   cargo xtask test [--quick]     start the backing services, run every test, run the service suites
                                  again with every message sent through its encoding, then the tour
-                                 on both dialects; --quick leaves the tour out and installs no service
+                                 on SQLite, on PostgreSQL, and on all servers, and compare what they
+                                 leave; --quick leaves the tour out and installs no service
   cargo xtask ci                 what a change must pass: fmt, clippy, doc, layers, deny, machete, the
                                  budget of instructions, test
   cargo xtask bench [--quick] [SCENARIO...]
                                  measure the platform beside the plain alternatives and print goals
                                  against figures; --quick takes less than ten minutes
+  cargo xtask bench infra [--quick] [relay|groups|cache|limits|blobs...]
+                                 the platform on Kafka, Redis and S3 beside their bare clients; without
+                                 names what is measured is recorded
   cargo xtask instructions [--record]
                                  count the instructions of a request and hold them against the budget
                                  in benches/results; --record lowers it

@@ -3,7 +3,6 @@
 //! What could not be started is said loudly at the time and again at the end, and counts as
 //! skipped: a green line never hides a test that did not run.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -13,10 +12,8 @@ use crate::layers;
 use crate::process::{self, cargo, variable};
 use crate::services::{self, Cache, Purpose, Started};
 use crate::tally::Tally;
+use crate::tour;
 use crate::workspace::Workspace;
-
-/// The variable by which tests find PostgreSQL.
-const POSTGRES: &str = "TROUPE_TEST_POSTGRES";
 
 /// The variables by which tests find Kafka and the programs of a broker that they may kill.
 const KAFKA: &str = "TROUPE_TEST_KAFKA_BROKERS";
@@ -26,9 +23,6 @@ pub(crate) const KAFKA_FEATURES: &str = "troupe-events/kafka,troupe-node/kafka";
 
 /// The service that `.ci/run` installs on every machine.
 const DATABASE: &str = "postgres";
-
-/// The tour of the product, relative to the root: `tour.sh sqlite`, `tour.sh postgres`.
-const TOUR: &str = "ops/tour.sh";
 
 /// Crates beside the services whose suites run again with every message sent through its encoding.
 const ALSO_OVER_THE_WIRE: [&str; 3] = ["actors", "edge", "node"];
@@ -109,15 +103,12 @@ fn run_suites(
         tally.skip("the fault suite: it needs Kafka");
     }
 
-    let tour = workspace.root.join(TOUR);
     if options.quick {
         tally.skip("the tour: left out by --quick");
-    } else if !tour.is_file() {
-        tally.skip(&format!("the tour: there is no {TOUR}"));
-    } else {
-        run_tour(&tour, variables, tally)?;
+        return Ok(());
     }
-    Ok(())
+    let built = kafka.then_some(KAFKA_FEATURES);
+    tour::run(workspace, built, variables, tally)
 }
 
 /// Whether the headers of OpenSSL are here; without them everything else runs still.
@@ -146,22 +137,6 @@ fn cargo_tests(kafka: bool) -> Result<Command> {
 
 fn is_given(wanted: &str, variables: &Variables) -> bool {
     variables.iter().any(|(name, _)| *name == wanted) || variable(wanted).is_some()
-}
-
-fn run_tour(tour: &Path, variables: &Variables, tally: &mut Tally) -> Result<()> {
-    for dialect in ["sqlite", "postgres"] {
-        if dialect == "postgres" && !is_given(POSTGRES, variables) {
-            tally.skip("the tour on PostgreSQL: it could not be started");
-            continue;
-        }
-        let mut command = Command::new("bash");
-        command.arg(tour).arg(dialect);
-        let mut counted = Tally::default();
-        let status = process::stream(with(command, variables), |line| counted.read_tap_line(line))?;
-        counted.close(&format!("{TOUR} {dialect}"), status.success());
-        tally.add(counted);
-    }
-    Ok(())
 }
 
 fn cargo_test(what: &str, command: Command) -> Result<Tally> {

@@ -97,8 +97,7 @@ impl Reader {
         let (mut failed, mut waits) = (0, 0);
         loop {
             let Err(failure) = self.attempt(event).await else {
-                metrics::counter!("events_delivered_total", "consumer" => self.name().to_owned())
-                    .increment(1);
+                self.delivered.increment(1);
                 return Ok(());
             };
             let verdict = verdict(&failure);
@@ -157,8 +156,7 @@ impl Reader {
 
     /// The circumstances of a delivery: the platform acts, in the event's tenant and trace.
     fn scope_of(&self, event: &Event) -> Scope {
-        let mut scope =
-            Scope::system(&format!("events.{}", self.name()), self.config.delivery_timeout);
+        let mut scope = Scope::system(&self.label, self.config.delivery_timeout);
         if let Some(tenant) = event.tenant {
             scope = scope.for_tenant(tenant.into());
         }

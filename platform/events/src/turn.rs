@@ -30,6 +30,10 @@ pub(crate) struct Reader {
     pub(crate) node: Uuid,
     /// What the kinds of all patterns begin with.
     pub(crate) prefix: String,
+    /// Its name in the scope of a delivery.
+    pub(crate) label: String,
+    /// Counts its deliveries.
+    pub(crate) delivered: metrics::Counter,
 }
 
 /// The lease and the offset while this node delivers to the consumer.
@@ -110,7 +114,18 @@ impl Reader {
         node: Uuid,
     ) -> Self {
         let prefix = common_prefix(subscription.patterns());
-        Self { db: db.clone(), config: config.clone(), subscription, node, prefix }
+        let name = subscription.name().to_owned();
+        let label = format!("events.{name}");
+        let delivered = metrics::counter!("events_delivered_total", "consumer" => name);
+        Self {
+            db: db.clone(),
+            config: config.clone(),
+            subscription,
+            node,
+            prefix,
+            label,
+            delivered,
+        }
     }
 
     /// Delivers the dead letters for which a replay was asked, if this node delivers to the consumer.

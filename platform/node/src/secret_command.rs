@@ -77,8 +77,9 @@ async fn run(program: &str, arguments: &[String], limit: Duration) -> Result<Str
         && let Some(group) = group
     {
         // What it has started ends with it; there may be nothing left.
-        drop(kill_process_group(group, Signal::KILL));
-        drop(tokio::time::timeout(ENDS_WITHIN, child.wait()).await);
+        if kill_process_group(group, Signal::KILL).is_ok() {
+            drop(tokio::time::timeout(ENDS_WITHIN, child.wait()).await);
+        }
     }
     outcome
 }

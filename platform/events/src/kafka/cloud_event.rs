@@ -9,6 +9,15 @@ use troupe_kernel::{Event, Failure};
 const CONTENT_TYPE: &str = "content-type";
 const STRUCTURED: &str = "application/cloudevents";
 const HEADERS: usize = 9;
+const VERSION: &str = "ce_specversion";
+const ID: &str = "ce_id";
+const TYPE: &str = "ce_type";
+const SOURCE: &str = "ce_source";
+const SUBJECT: &str = "ce_subject";
+const TENANT: &str = "ce_troupetenant";
+const TIME: &str = "ce_time";
+const SCHEMA: &str = "ce_troupeschema";
+const TRACE: &str = "ce_traceparent";
 
 /// An event as a message.
 pub(super) struct Encoded {
@@ -23,18 +32,18 @@ pub(super) fn encode(event: &Event) -> Encoded {
         headers = all.insert(Header { key, value: Some(value) });
     };
     add(CONTENT_TYPE, "application/json");
-    add("ce_specversion", "1.0");
-    add("ce_id", &event.id.to_string());
-    add("ce_type", &event.kind);
-    add("ce_source", &event.source);
-    add("ce_subject", &event.subject);
-    add("ce_time", &event.time.to_string());
-    add("ce_troupeschema", &event.schema_version.to_string());
+    add(VERSION, "1.0");
+    add(ID, &event.id.to_string());
+    add(TYPE, &event.kind);
+    add(SOURCE, &event.source);
+    add(SUBJECT, &event.subject);
+    add(TIME, &event.time.to_string());
+    add(SCHEMA, &event.schema_version.to_string());
     if let Some(tenant) = event.tenant {
-        add("ce_troupetenant", &tenant.to_string());
+        add(TENANT, &tenant.to_string());
     }
     if let Some(trace) = &event.trace {
-        add("ce_traceparent", trace);
+        add(TRACE, trace);
     }
     Encoded { headers, payload: event.data.to_string().into_bytes() }
 }
@@ -45,14 +54,11 @@ pub(super) fn encode(event: &Event) -> Encoded {
 /// `events.kafka.malformed`: it is no CloudEvent, or one without what an event here must have.
 pub(super) fn decode(message: &impl Message) -> Result<Event, Failure> {
     let payload = message.payload().unwrap_or_default();
-    let content_type = header(message, CONTENT_TYPE)?.unwrap_or_default();
-    if content_type.starts_with(STRUCTURED) {
+    let found = Attributes::of(message)?;
+    if found.content_type.is_some_and(|text| text.starts_with(STRUCTURED)) {
         return serde_json::from_slice(payload).map_err(|error| malformed(&error.to_string()));
     }
-    let needed = |name: &str| -> Result<&str, Failure> {
-        header(message, name)?.ok_or_else(|| malformed(&format!("it has no header {name}")))
-    };
-    if needed("ce_specversion")? != "1.0" {
+    if found.version.ok_or_else(|| lacking(VERSION))? != "1.0" {
         return Err(malformed("ce_specversion must be 1.0"));
     }
     let data = match payload {
@@ -60,31 +66,62 @@ pub(super) fn decode(message: &impl Message) -> Result<Event, Failure> {
         bytes => serde_json::from_slice(bytes).map_err(|error| malformed(&error.to_string()))?,
     };
     Ok(Event {
-        id: read(needed("ce_id")?, "ce_id")?,
-        kind: needed("ce_type")?.to_owned(),
-        source: needed("ce_source")?.to_owned(),
-        subject: needed("ce_subject")?.to_owned(),
-        tenant: header(message, "ce_troupetenant")?
-            .map(|text| read(text, "ce_troupetenant"))
-            .transpose()?,
-        time: read(needed("ce_time")?, "ce_time")?,
-        schema_version: header(message, "ce_troupeschema")?
-            .map_or(Ok(1), |text| read(text, "ce_troupeschema"))?,
+        id: read(found.id.ok_or_else(|| lacking(ID))?, ID)?,
+        kind: found.kind.ok_or_else(|| lacking(TYPE))?.to_owned(),
+        source: found.source.ok_or_else(|| lacking(SOURCE))?.to_owned(),
+        subject: found.subject.ok_or_else(|| lacking(SUBJECT))?.to_owned(),
+        tenant: found.tenant.map(|text| read(text, TENANT)).transpose()?,
+        time: read(found.time.ok_or_else(|| lacking(TIME))?, TIME)?,
+        schema_version: found.schema.map_or(Ok(1), |text| read(text, SCHEMA))?,
         data,
-        trace: header(message, "ce_traceparent")?.map(str::to_owned),
+        trace: found.trace.map(str::to_owned),
     })
 }
 
-/// The last header of this name.
-pub(super) fn header<'m>(
-    message: &'m impl Message,
-    name: &str,
-) -> Result<Option<&'m str>, Failure> {
-    let Some(headers) = message.headers() else { return Ok(None) };
-    let found = headers.iter().filter(|header| header.key == name).last();
-    let Some(value) = found.and_then(|header| header.value) else { return Ok(None) };
-    let text = std::str::from_utf8(value);
-    text.map(Some).map_err(|_| malformed(&format!("its header {name} is not UTF-8")))
+/// The headers of an event, each the last of its name.
+#[derive(Default)]
+struct Attributes<'m> {
+    content_type: Option<&'m str>,
+    version: Option<&'m str>,
+    id: Option<&'m str>,
+    kind: Option<&'m str>,
+    source: Option<&'m str>,
+    subject: Option<&'m str>,
+    tenant: Option<&'m str>,
+    time: Option<&'m str>,
+    schema: Option<&'m str>,
+    trace: Option<&'m str>,
+}
+
+impl<'m> Attributes<'m> {
+    /// Reads them in one pass: most messages have all.
+    fn of(message: &'m impl Message) -> Result<Self, Failure> {
+        let mut found = Self::default();
+        for Header { key, value } in message.headers().into_iter().flat_map(Headers::iter) {
+            let place = match key {
+                CONTENT_TYPE => &mut found.content_type,
+                VERSION => &mut found.version,
+                ID => &mut found.id,
+                TYPE => &mut found.kind,
+                SOURCE => &mut found.source,
+                SUBJECT => &mut found.subject,
+                TENANT => &mut found.tenant,
+                TIME => &mut found.time,
+                SCHEMA => &mut found.schema,
+                TRACE => &mut found.trace,
+                _ => continue,
+            };
+            *place = value
+                .map(std::str::from_utf8)
+                .transpose()
+                .map_err(|_| malformed(&format!("its header {key} is not UTF-8")))?;
+        }
+        Ok(found)
+    }
+}
+
+fn lacking(name: &str) -> Failure {
+    malformed(&format!("it has no header {name}"))
 }
 
 fn read<T: std::str::FromStr<Err: std::fmt::Display>>(

@@ -1,7 +1,7 @@
 //! Whether the brokers answer and how much waits for them, for the health check and the metrics.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -18,6 +18,8 @@ pub(crate) struct Condition {
     brokers: String,
     backlog_max: u64,
     backlog: AtomicU64,
+    /// Whether it was told that they answer; every acknowledgement says so.
+    is_up: AtomicBool,
     brokers_state: Mutex<Brokers>,
 }
 
@@ -35,14 +37,19 @@ impl Condition {
             brokers: config.brokers.clone(),
             backlog_max: config.backlog_max,
             backlog: AtomicU64::new(0),
+            is_up: AtomicBool::new(false),
             brokers_state: Mutex::default(),
         }
     }
 
     /// A broker answered.
     pub(super) fn is_there(&self) {
-        let were_away = std::mem::take(&mut self.brokers_state.lock().are_away);
-        if were_away {
+        if self.is_up.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut state = self.brokers_state.lock();
+        self.is_up.store(true, Ordering::Relaxed);
+        if std::mem::take(&mut state.are_away) {
             tracing::info!(brokers = self.brokers, "the brokers answer again");
         }
         metrics::gauge!("events_kafka_up").set(1.0);
@@ -56,6 +63,7 @@ impl Condition {
             reason.clone_into(&mut state.reason);
             return;
         }
+        self.is_up.store(false, Ordering::Relaxed);
         if !std::mem::replace(&mut state.are_away, true) {
             let reason = advised(&state.reason);
             tracing::warn!(

@@ -123,12 +123,13 @@ impl Group {
 
     async fn send(&self, record: Record) -> Result<(), Failure> {
         let aside = &self.kafka.aside;
-        let sent = async { aside.landed(aside.add(&record).await?).await };
+        let topic = record.topic.clone();
+        let sent = async { aside.landed(aside.add(record).await?).await };
         match sent.await {
             Ok(()) => Ok(()),
             // Not even the topic for what fails takes it: the row of the dead letter remains.
             Err(Refusal::Message(failure)) => {
-                tracing::error!(topic = record.topic, %failure, "a message could not be set aside");
+                tracing::error!(%topic, %failure, "a message could not be set aside");
                 Ok(())
             }
             Err(Refusal::Kafka(failure)) => {

@@ -1,11 +1,12 @@
 //! What a member of a group has in hand, and up to where each partition is done.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// A partition of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Partition {
-    pub(super) topic: String,
+    pub(super) topic: Arc<str>,
     pub(super) number: i32,
 }
 
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     fn partition() -> Partition {
-        Partition { topic: "t".to_owned(), number: 1 }
+        Partition { topic: "t".into(), number: 1 }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use serde::{Deserialize, Serialize};
 use troupe_kernel::{Failure, Timestamp};
 
-use super::cloud_event::header;
+use super::headers::Kept;
 use super::publisher::Record;
 
 /// Headers of our own begin so. They say what became of an event on its way.
@@ -30,7 +30,7 @@ pub(crate) struct Letter {
     pub(super) partition: i32,
     pub(super) offset: i64,
     key: Vec<u8>,
-    headers: Vec<(String, Option<Vec<u8>>)>,
+    headers: Kept,
     payload: Vec<u8>,
     time_ms: i64,
     /// Deliveries that failed before it came here.
@@ -50,10 +50,17 @@ pub(super) struct Cause<'a> {
 impl Letter {
     pub(super) fn of(message: &impl Message) -> Self {
         let copied = |bytes: &[u8]| bytes.to_vec();
-        let headers = message.headers().map_or_else(Vec::new, |headers| {
-            let copy = |each: Header<'_, &[u8]>| (each.key.to_owned(), each.value.map(copied));
-            headers.iter().map(copy).collect()
-        });
+        let mut headers = Kept::default();
+        let (mut attempts, mut retries, mut due_ms) = (0, 0, 0);
+        for Header { key, value } in message.headers().into_iter().flat_map(Headers::iter) {
+            headers.add(key, value);
+            match key {
+                ATTEMPTS => attempts = number(value),
+                RETRIES => retries = number(value),
+                DUE => due_ms = number(value),
+                _ => {}
+            }
+        }
         Self {
             topic: message.topic().to_owned(),
             partition: message.partition(),
@@ -61,9 +68,9 @@ impl Letter {
             key: message.key().map_or_else(Vec::new, copied),
             payload: message.payload().map_or_else(Vec::new, copied),
             time_ms: message.timestamp().to_millis().unwrap_or(0),
-            attempts: number(message, ATTEMPTS),
-            retries: number(message, RETRIES),
-            due_ms: number(message, DUE),
+            attempts,
+            retries,
+            due_ms,
             headers,
         }
     }
@@ -93,10 +100,8 @@ impl Letter {
         extra: impl Iterator<Item = (&'static str, String)>,
     ) -> Record {
         let mut headers = OwnedHeaders::new();
-        for (key, value) in &self.headers {
-            if !key.starts_with(OWN) {
-                headers = headers.insert(Header { key, value: value.as_ref() });
-            }
+        for (key, value) in self.headers.iter().filter(|(key, _)| !key.starts_with(OWN)) {
+            headers = headers.insert(Header { key, value });
         }
         let detail: String = cause.failure.detail().chars().take(CAUSE_CHARS_MAX).collect();
         let own = [
@@ -115,7 +120,7 @@ impl Letter {
             headers = headers.insert(Header { key, value: Some(value.as_str()) });
         }
         Record {
-            topic,
+            topic: topic.into(),
             key: self.key.clone(),
             headers,
             payload: self.payload.clone(),
@@ -125,13 +130,13 @@ impl Letter {
 
     /// A header of an earlier move, which says where the message was at first.
     fn kept(&self, name: &str) -> Option<String> {
-        let (_, value) = self.headers.iter().find(|(key, _)| key == name)?;
-        String::from_utf8(value.clone()?).ok()
+        let (_, value) = self.headers.iter().find(|(key, _)| *key == name)?;
+        String::from_utf8(value?.to_vec()).ok()
     }
 }
 
-/// A number in a header of our own; 0 when it is not there.
-fn number<T: std::str::FromStr + Default>(message: &impl Message, name: &str) -> T {
-    let text = header(message, name).ok().flatten();
+/// A number in a header of our own; 0 when it is none.
+fn number<T: std::str::FromStr + Default>(value: Option<&[u8]>) -> T {
+    let text = value.and_then(|value| std::str::from_utf8(value).ok());
     text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }

@@ -9,6 +9,7 @@ mod client;
 mod cloud_event;
 mod condition;
 mod group;
+mod headers;
 mod lane;
 mod ledger;
 mod letter;

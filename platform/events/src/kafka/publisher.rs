@@ -27,7 +27,7 @@ const QUEUE_BATCHES: usize = 2;
 
 /// A message on its way out.
 pub(crate) struct Record {
-    pub(crate) topic: String,
+    pub(crate) topic: Arc<str>,
     pub(crate) key: Vec<u8>,
     pub(crate) headers: OwnedHeaders,
     pub(crate) payload: Vec<u8>,
@@ -37,7 +37,7 @@ pub(crate) struct Record {
 
 impl Record {
     /// An event for a topic; its subject is the key.
-    pub(crate) fn of(event: &Event, topic: String) -> Self {
+    pub(crate) fn of(event: &Event, topic: Arc<str>) -> Self {
         let cloud_event::Encoded { headers, payload } = cloud_event::encode(event);
         let time_ms = event.time.as_micros().div_euclid(1_000);
         Self { topic, key: event.subject.clone().into_bytes(), headers, payload, time_ms }
@@ -78,13 +78,14 @@ impl Publisher {
 
     /// Puts a message behind those that were added before; waits while the queue is full. The future
     /// ends when all replicas in sync have it.
-    pub(crate) async fn add(&self, record: &Record) -> Result<DeliveryFuture, Refusal> {
+    pub(crate) async fn add(&self, record: Record) -> Result<DeliveryFuture, Refusal> {
         let producer = self.producer().map_err(|error| refusal(&error))?;
-        let mut next = FutureRecord::to(&record.topic)
-            .key(&record.key)
-            .payload(&record.payload)
-            .timestamp(record.time_ms)
-            .headers(record.headers.clone());
+        let Record { topic, key, headers, payload, time_ms } = record;
+        let mut next = FutureRecord::to(&topic)
+            .key(&key)
+            .payload(&payload)
+            .timestamp(time_ms)
+            .headers(headers);
         loop {
             match producer.send_result(next) {
                 Ok(delivery) => return Ok(delivery),
@@ -164,14 +165,14 @@ mod tests {
             ..KafkaConfig::default()
         };
         let publisher = Publisher::new(&config, &Arc::new(Condition::new(&config)));
-        let record = Record::of(&Event::new("test.counted", "a", &1), "test".to_owned());
+        let record = || Record::of(&Event::new("test.counted", "a", &1), "test".into());
         for _ in 0..QUEUE_BATCHES {
-            publisher.add(&record).await.expect("there is room");
+            publisher.add(record()).await.expect("there is room");
         }
-        let waited = tokio::time::timeout(20 * QUEUE_WAIT, publisher.add(&record)).await;
+        let waited = tokio::time::timeout(20 * QUEUE_WAIT, publisher.add(record())).await;
         assert!(waited.is_err(), "there is no room, and that is no failure");
         publisher.reset().await;
-        publisher.add(&record).await.expect("there is room again");
+        publisher.add(record()).await.expect("there is room again");
     }
 
     #[test]

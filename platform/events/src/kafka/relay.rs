@@ -5,7 +5,7 @@
 //! up to the first event that is not acknowledged. After a crash or a fault it begins there again, so
 //! that an event may come twice, but never before one of its subject that it followed.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +44,15 @@ impl From<Failure> for Stopped {
 #[derive(Default)]
 struct Flight {
     under_way: Vec<(Entry, Result<DeliveryFuture, Failure>)>,
+}
+
+/// Counts what was published when a flight has ended, however it did.
+struct Relayed(u64);
+
+impl Drop for Relayed {
+    fn drop(&mut self) {
+        metrics::counter!("events_relayed_total").increment(self.0);
+    }
 }
 
 /// What the relay needs for its turns.
@@ -187,13 +196,18 @@ impl Relay {
     /// Hands events to the producer, in their order.
     async fn depart(&self, entries: Vec<Entry>) -> Result<Flight, Stopped> {
         let topics = &self.kafka.topics;
-        let names: BTreeSet<String> =
-            entries.iter().map(|entry| topics.of_kind(&entry.event.kind)).collect();
-        topics.ensure(&names).await?;
-        let mut flight = Flight::default();
+        // A batch has few kinds.
+        let mut of_kind: BTreeMap<String, Arc<str>> = BTreeMap::new();
+        for Entry { event, .. } in &entries {
+            if !of_kind.contains_key(&event.kind) {
+                of_kind.insert(event.kind.clone(), topics.of_kind(&event.kind).into());
+            }
+        }
+        topics.ensure(&of_kind.values().map(|topic| topic.to_string()).collect()).await?;
+        let mut flight = Flight { under_way: Vec::with_capacity(entries.len()) };
         for entry in entries {
-            let record = Record::of(&entry.event, topics.of_kind(&entry.event.kind));
-            let delivery = match self.kafka.publisher.add(&record).await {
+            let record = Record::of(&entry.event, of_kind[&entry.event.kind].clone());
+            let delivery = match self.kafka.publisher.add(record).await {
                 Ok(delivery) => Ok(delivery),
                 Err(Refusal::Message(failure)) => Err(failure),
                 Err(Refusal::Kafka(failure)) => return Err(failure.into()),
@@ -206,6 +220,7 @@ impl Relay {
     /// Waits for the acknowledgements in order; the place moves over each. An event that Kafka will never
     /// take becomes a dead letter.
     async fn land(&self, flight: Flight, acknowledged: &mut Position) -> Result<(), Stopped> {
+        let mut relayed = Relayed(0);
         for (entry, delivery) in flight.under_way {
             let refused = match delivery {
                 Ok(delivery) => match self.kafka.publisher.landed(delivery).await {
@@ -216,7 +231,7 @@ impl Relay {
                 Err(failure) => Some(failure),
             };
             match refused {
-                None => metrics::counter!("events_relayed_total").increment(1),
+                None => relayed.0 += 1,
                 Some(failure) => {
                     dead_letters::give_up(&self.db, RELAY, entry.event, 1, &failure).await?;
                 }
@@ -234,9 +249,9 @@ impl Relay {
 
     async fn publish_again(&self, letter: &DeadLetter) -> Result<(), Failure> {
         let topic = self.kafka.topics.of_kind(&letter.event.kind);
-        let record = Record::of(&letter.event, topic);
+        let record = Record::of(&letter.event, topic.into());
         let published = async {
-            let delivery = self.kafka.publisher.add(&record).await?;
+            let delivery = self.kafka.publisher.add(record).await?;
             self.kafka.publisher.landed(delivery).await
         };
         match tokio::time::timeout(self.config.delivery_timeout, published).await {

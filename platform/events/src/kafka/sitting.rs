@@ -1,7 +1,9 @@
 //! A sitting of a member: a consumer in the group, and the messages in hand.
 //!
-//! Messages go to the lanes by their key. A partition with too many in hand is paused, and resumed when
-//! half of them are done. A message that is not due yet pauses its partition until it is done.
+//! Messages go to the lanes by their key. While a partition has too many in hand nothing more is taken;
+//! one that stays so is paused, so that the others go on, and resumed when half of them are done. Pausing is
+//! dear: the client throws away what it has read ahead and reads it again. A message that is not due yet
+//! pauses its partition until it is done.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -19,6 +21,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
+use tokio::time::{Instant, sleep_until};
 use troupe_actors::{Scope, Shards};
 use troupe_kernel::{Event, Failure};
 
@@ -32,6 +35,8 @@ use crate::consumer::Worker;
 
 /// How often a member says that it lives.
 const HEARTBEAT_MAX: Duration = Duration::from_secs(3);
+/// How long everything waits for a partition that has too much in hand.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// Offsets of a partition that are noted while an earlier message is in hand.
 const NOTED_MAX: usize = 10_000;
 /// A delivery has this much time beside what the outage of its service may take.
@@ -108,7 +113,7 @@ impl ConsumerContext for Ears {
         match rebalance {
             Rebalance::Revoke(partitions) => {
                 self.revoked.lock().extend(partitions.elements().iter().map(|each| Partition {
-                    topic: each.topic().to_owned(),
+                    topic: each.topic().into(),
                     number: each.partition(),
                 }));
             }
@@ -152,6 +157,9 @@ pub(super) async fn sit(
         number,
         ledger: Ledger::default(),
         work: FuturesUnordered::new(),
+        full: None,
+        topics: Vec::new(),
+        scope: Scope::system("events.lane", LANE_MARGIN),
     };
     sitting.run().await
 }
@@ -209,15 +217,28 @@ struct Sitting<'a> {
     number: u64,
     ledger: Ledger,
     work: FuturesUnordered<Work>,
+    /// A partition that has too much in hand, and until when everything waits for it.
+    full: Option<(Partition, Instant)>,
+    /// The names of topics that messages came from.
+    topics: Vec<Arc<str>>,
+    /// For the lanes; a deadline of its own for each message.
+    scope: Scope,
 }
 
 impl Sitting<'_> {
     async fn run(&mut self) -> Failure {
         let consumer = self.consumer.clone();
+        let mut messages = consumer.stream();
         loop {
+            let patience = self.full.as_ref().map(|(_, until)| *until);
             let went_on = tokio::select! {
-                message = consumer.recv() => self.receive(message),
+                biased;
                 Some((ticket, result)) = self.work.next() => result.map(|()| self.done(&ticket)),
+                Some(message) = messages.next(), if patience.is_none() => self.receive(message),
+                () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
+                    self.lose_patience();
+                    Ok(())
+                }
             };
             if let Err(failure) = went_on {
                 return failure;
@@ -250,7 +271,7 @@ impl Sitting<'_> {
     fn take(&mut self, message: &BorrowedMessage<'_>) {
         self.forget_revoked();
         let partition =
-            Partition { topic: message.topic().to_owned(), number: message.partition() };
+            Partition { topic: self.topic(message.topic()), number: message.partition() };
         let ticket = self.ledger.begin(partition.clone(), message.offset());
         let decoded = cloud_event::decode(message);
         let takes = |event: &Event| self.group.reader.subscription.takes(&event.kind);
@@ -267,15 +288,35 @@ impl Sitting<'_> {
         self.hold_back(&partition, wait);
     }
 
-    /// Pauses a partition of which enough is in hand, or whose next message must wait.
+    fn topic(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.topics.iter().find(|known| &***known == name) {
+            return known.clone();
+        }
+        let topic: Arc<str> = name.into();
+        self.topics.push(topic.clone());
+        topic
+    }
+
+    /// Takes nothing more while enough of a partition is in hand. One whose next message must wait is
+    /// paused at once.
     fn hold_back(&mut self, partition: &Partition, wait: Duration) {
-        let in_hand_max =
-            self.group.reader.config.batch_max.min(LANE_CAPACITY / self.ledger.partitions().max(1));
-        if !wait.is_zero()
-            || self.ledger.in_hand(partition) >= in_hand_max.max(1)
-            || self.ledger.noted(partition) >= NOTED_MAX
-        {
+        if !wait.is_zero() {
             self.pause(partition, true);
+        } else if self.is_full(partition) {
+            self.full = Some((partition.clone(), Instant::now() + PATIENCE));
+        }
+    }
+
+    fn is_full(&self, partition: &Partition) -> bool {
+        let lanes_hold = LANE_CAPACITY / self.ledger.partitions().max(1);
+        let in_hand_max = self.group.reader.config.batch_max.min(lanes_hold).max(1);
+        self.ledger.in_hand(partition) >= in_hand_max || self.ledger.noted(partition) >= NOTED_MAX
+    }
+
+    /// The others need not wait for a partition that gets nothing done.
+    fn lose_patience(&mut self) {
+        if let Some((partition, _)) = self.full.take() {
+            self.pause(&partition, true);
         }
     }
 
@@ -283,7 +324,7 @@ impl Sitting<'_> {
     fn delivery(&self, ticket: Ticket, event: Event, letter: Letter, wait: Duration) -> Work {
         let lane = self.lanes.by(event.subject.as_str()).clone();
         let within = wait + self.group.reader.config.outage_max + LANE_MARGIN;
-        let scope = Scope::system("events.lane", within);
+        let scope = self.scope.detached(within);
         let deliver = Deliver { sitting: self.number, event, letter };
         if !wait.is_zero() {
             return Box::pin(async move {
@@ -311,7 +352,10 @@ impl Sitting<'_> {
         if let Some(offset) = self.ledger.end(ticket)
             && let Err(error) = self.consumer.store_offset(topic, *number, offset)
         {
-            tracing::debug!(topic, partition = number, %error, "an offset was not stored; the message comes again elsewhere");
+            tracing::debug!(%topic, partition = number, %error, "an offset was not stored; the message comes again elsewhere");
+        }
+        if self.full.as_ref().is_some_and(|(partition, _)| !self.is_full(partition)) {
+            self.full = None;
         }
         if self.ledger.in_hand(&ticket.partition) <= self.group.reader.config.batch_max / 2
             && self.ledger.noted(&ticket.partition) <= NOTED_MAX / 2
@@ -331,7 +375,7 @@ impl Sitting<'_> {
             false => self.consumer.resume(&list),
         };
         if let Err(error) = changed {
-            tracing::debug!(topic = partition.topic, partition = partition.number, %error, paused,
+            tracing::debug!(topic = %partition.topic, partition = partition.number, %error, paused,
                 "a partition went to another member");
         }
     }

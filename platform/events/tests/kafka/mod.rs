@@ -6,6 +6,7 @@ mod broker;
 mod outage;
 mod relay;
 mod secured;
+mod stuck;
 
 use std::time::{Duration, Instant};
 
