@@ -23,7 +23,7 @@ pub(crate) fn prefix() -> String {
 /// The database of the run.
 pub(crate) const DATABASE: &str = "faults";
 const PASSWORD: &str = "tug boat lantern 77";
-const STARTS_WITHIN: Duration = Duration::from_secs(90);
+const STARTS_WITHIN: Duration = Duration::from_secs(180);
 const CALL_WITHIN: Duration = Duration::from_secs(30);
 /// What the keys of the clients allow.
 const PERMISSIONS: [&str; 11] = [
