@@ -179,7 +179,7 @@ async fn add_key(house: &House) -> String {
     let ends_at = now.plus(2 * DAY);
     let lifetime = Lifetime { activates_at: now, retires_at: now.plus(DAY), ends_at };
     let (key, seed) = SigningKey::generate(lifetime).expect("there is randomness");
-    let sealer = Sealer::new(&std::array::from_fn(|index| u8::try_from(index).unwrap()));
+    let sealer = Sealer::new(&std::array::from_fn(|index| u8::try_from(index).expect("32 bytes")));
     let row = signing_keys::SigningKeyRow {
         id: key.id().to_owned(),
         sealed_key: sealer.seal(key.id(), &seed).expect("there is randomness"),
