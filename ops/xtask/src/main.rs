@@ -28,7 +28,11 @@ The commands of the repository.
 
   cargo xtask test [--quick]     start the backing services, run every test, run the service suites
                                  again with every message sent through its encoding, then the tour
-                                 on both dialects; --quick leaves the tour out and installs no service
+                                 on both dialects and the restore drill of SQLite and of a dump; --quick
+                                 leaves tour and drill out and installs no service
+  cargo xtask restore-drill [KIND...]
+                                 back up a node at work, lose its data, restore it elsewhere and look at it:
+                                 sqlite, dump (pg_dump), physical (pg_basebackup and the archived log)
   cargo xtask ci                 what a change must pass: fmt, clippy, doc, layers, deny, machete, the
                                  budget of instructions, test
   cargo xtask bench [--quick] [SCENARIO...]
@@ -83,6 +87,7 @@ fn dispatch(arguments: &[&str]) -> Result<bool> {
         ["test", options @ ..] => {
             test::command(&Workspace::load()?, test::Options::parse(options)?)
         }
+        ["restore-drill", kinds @ ..] => test::drill(&Workspace::load()?, kinds),
         ["bench", options @ ..] => bench::command(&bench::Options::parse(options)?),
         ["instructions"] => bench::instructions(false),
         ["instructions", "--record"] => bench::instructions(true),

@@ -42,13 +42,17 @@ const DATABASE: &str = "postgres";
 /// The tour of the product, relative to the root: `tour.sh sqlite`, `tour.sh postgres`.
 const TOUR: &str = "ops/tour.sh";
 
+/// The exercise of back-up and restore, relative to the root, and its kinds.
+const DRILL: &str = "ops/restore-drill.sh";
+const DRILLS: [&str; 3] = ["sqlite", "dump", "physical"];
+
 /// Crates beside the services whose suites run again with every message sent through its encoding.
 const ALSO_OVER_THE_WIRE: [&str; 3] = ["actors", "edge", "node"];
 
 /// How much to run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Options {
-    /// Leaves the tour out, and the services that would have to be downloaded first.
+    /// Leaves the tour and the restore drill out, and the services that would have to be downloaded first.
     pub(crate) quick: bool,
     /// Counts a service that is here and does not start as a failure.
     pub(crate) services_required: bool,
@@ -130,6 +134,36 @@ fn run_suites(
     } else {
         run_tour(&tour, variables, tally)?;
     }
+    if options.quick {
+        tally.skip("the restore drill: left out by --quick");
+    } else {
+        run_drills(workspace, &DRILLS[..2], variables, tally)?;
+    }
+    Ok(())
+}
+
+/// `cargo xtask restore-drill [KIND...]`: restores what was backed up, and looks at it.
+pub(crate) fn drill(workspace: &Workspace, kinds: &[&str]) -> Result<bool> {
+    if let Some(unknown) = kinds.iter().find(|kind| !DRILLS.contains(kind)) {
+        bail!("restore-drill {unknown}: the kinds are {}", DRILLS.join(", "));
+    }
+    let mut tally = Tally::default();
+    run_drills(workspace, if kinds.is_empty() { &DRILLS } else { kinds }, &[], &mut tally)?;
+    tally.print();
+    Ok(tally.succeeded())
+}
+
+fn run_drills(
+    workspace: &Workspace,
+    kinds: &[&str],
+    variables: &Variables,
+    tally: &mut Tally,
+) -> Result<()> {
+    for kind in kinds {
+        let mut command = Command::new("bash");
+        command.arg(workspace.root.join(DRILL)).arg(kind);
+        tally.add(tap(&format!("{DRILL} {kind}"), with(command, variables))?);
+    }
     Ok(())
 }
 
@@ -145,12 +179,17 @@ fn run_tour(tour: &Path, variables: &Variables, tally: &mut Tally) -> Result<()>
         }
         let mut command = Command::new("bash");
         command.arg(tour).arg(dialect);
-        let mut counted = Tally::default();
-        let status = process::stream(with(command, variables), |line| counted.read_tap_line(line))?;
-        counted.close(&format!("{TOUR} {dialect}"), status.success());
-        tally.add(counted);
+        tally.add(tap(&format!("{TOUR} {dialect}"), with(command, variables))?);
     }
     Ok(())
+}
+
+/// Runs a script that prints a TAP line a check.
+fn tap(what: &str, command: Command) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let status = process::stream(command, |line| tally.read_tap_line(line))?;
+    tally.close(what, status.success());
+    Ok(tally)
 }
 
 fn cargo_test(what: &str, command: Command) -> Result<Tally> {
