@@ -12,6 +12,7 @@ mod module;
 mod observation;
 mod oidc;
 mod passwords;
+mod plans;
 mod reauthentication;
 mod repositories;
 mod resets;

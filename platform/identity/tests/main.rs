@@ -9,6 +9,7 @@ mod house;
 mod invitations;
 mod members;
 mod organisations;
+mod plans;
 mod profile;
 mod repositories;
 mod routes;

@@ -5,6 +5,7 @@
 mod actors;
 mod house;
 mod mails;
+mod plans;
 mod repositories;
 mod routes;
 mod sink;
