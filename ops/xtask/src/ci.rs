@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::bench;
 use crate::layers;
 use crate::process::{self, cargo, succeeds};
+use crate::programs::KAFKA_FEATURES;
 use crate::tally::Tally;
 use crate::test::{self, Options};
 use crate::workspace::Workspace;
@@ -52,7 +53,7 @@ fn check_dependencies(tally: &mut Tally) -> Result<()> {
 fn gates() -> [(&'static str, Command); 4] {
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
     let mut on_kafka = arguments_of(&["clippy", "--workspace", "--all-targets", "--features"]);
-    on_kafka.args(["troupe-events/kafka,troupe-node/kafka", "--", "--deny", "warnings"]);
+    on_kafka.args([KAFKA_FEATURES, "--", "--deny", "warnings"]);
     let mut doc = arguments_of(&["doc", "--workspace", "--no-deps"]);
     doc.env("RUSTDOCFLAGS", "--deny warnings");
     [

@@ -7,11 +7,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 
-use crate::process::{self, capture, cargo, variable};
+use crate::process::{self, capture, variable};
+use crate::programs::Programs;
 use crate::tally::Tally;
-use crate::test::KAFKA_FEATURES;
 
 /// What the suite hurts, by the names of `cargo xtask services`.
 const SERVERS: [&str; 6] = ["postgres", "postgres-replica", "redis", "kafka", "s3", "mail"];
@@ -36,7 +35,7 @@ struct Servers {
 
 /// Runs the suite with these words after `run`; `Ok(false)` when something was not kept.
 pub(crate) fn command(words: &[&str]) -> Result<bool> {
-    let programs = build()?.context("the programs do not build")?;
+    let programs = Programs::build(true)?;
     let servers = Servers::start()?;
     let result = process::run(servers.suite(&programs, words));
     servers.stop()?;
@@ -44,12 +43,8 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
 }
 
 /// The short form, as a part of the tests; skipped loudly where the servers cannot be had.
-pub(crate) fn short(tally: &mut Tally) -> Result<()> {
+pub(crate) fn short(programs: &Programs, tally: &mut Tally) -> Result<()> {
     println!("\nThe fault suite, short.");
-    let Some(programs) = build()? else {
-        tally.check("building the fault suite", false);
-        return Ok(());
-    };
     let servers = match Servers::start() {
         Ok(servers) => servers,
         Err(error) => {
@@ -58,37 +53,12 @@ pub(crate) fn short(tally: &mut Tally) -> Result<()> {
         }
     };
     let mut counted = Tally::default();
-    let suite = servers.suite(&programs, &["--short"]);
+    let suite = servers.suite(programs, &["--short"]);
     let status = process::stream(suite, |line| counted.read_tap_line(line));
     servers.stop()?;
     counted.close("the fault suite", status?.success());
     tally.add(counted);
     Ok(())
-}
-
-/// The programs `troupe` and `faults`.
-struct Programs {
-    troupe: PathBuf,
-    faults: PathBuf,
-}
-
-/// Builds both; none when that fails. `TROUPE_BIN` is taken for the first.
-fn build() -> Result<Option<Programs>> {
-    let mut build = cargo();
-    // As the tests are built, so that nothing else is built twice.
-    build.args(["build", "--workspace", "--bin", "troupe", "--bin", "faults", "--features"]);
-    build.arg(format!("{KAFKA_FEATURES},troupe-faults/kafka"));
-    if !process::run(build)? {
-        return Ok(None);
-    }
-    let mut metadata = cargo();
-    metadata.args(["metadata", "--format-version", "1", "--no-deps", "--offline"]);
-    let metadata: Value = serde_json::from_str(&capture(metadata)?)?;
-    let target =
-        metadata["target_directory"].as_str().context("cargo names no target directory")?;
-    let folder = PathBuf::from(target).join("debug");
-    let troupe = variable("TROUPE_BIN").map_or_else(|| folder.join("troupe"), PathBuf::from);
-    Ok(Some(Programs { troupe, faults: folder.join("faults") }))
 }
 
 impl Servers {

@@ -10,9 +10,11 @@
 
 mod bench;
 mod ci;
+mod drill;
 mod faults;
 mod layers;
 mod process;
+mod programs;
 mod services;
 mod tally;
 mod test;
@@ -31,7 +33,11 @@ The commands of the repository.
   cargo xtask test [--quick]     start the backing services, run every test, run the service suites
                                  again with every message sent through its encoding, then the tour
                                  on SQLite, on PostgreSQL, and on all servers, and compare what they
-                                 leave; --quick leaves the tour out and installs no service
+                                 leave, the short fault suite and the restore drill of SQLite and of a
+                                 dump; --quick leaves these out and installs no service
+  cargo xtask restore-drill [KIND...]
+                                 back up a node at work, lose its data, restore it elsewhere and look at it:
+                                 sqlite, dump (pg_dump), physical (pg_basebackup and the archived log)
   cargo xtask ci                 what a change must pass: fmt, clippy, doc, layers, deny, machete, the
                                  budget of instructions, test
   cargo xtask bench [--quick] [SCENARIO...]
@@ -93,6 +99,7 @@ fn dispatch(arguments: &[&str]) -> Result<bool> {
         ["test", options @ ..] => {
             test::command(&Workspace::load()?, test::Options::parse(options)?)
         }
+        ["restore-drill", kinds @ ..] => drill::command(&Workspace::load()?, kinds),
         ["bench", options @ ..] => bench::command(&bench::Options::parse(options)?),
         ["faults", words @ ..] => faults::command(words),
         ["instructions"] => bench::instructions(false),

@@ -7,19 +7,19 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::drill;
 use crate::faults;
 use crate::layers;
 use crate::process::{self, cargo, variable};
+use crate::programs::{KAFKA_FEATURES, Programs};
 use crate::services::{self, Cache, Purpose, Started};
 use crate::tally::Tally;
-use crate::tour;
+use crate::tour::{self, Variables};
 use crate::workspace::Workspace;
 
 /// The variables by which tests find Kafka and the programs of a broker that they may kill.
 const KAFKA: &str = "TROUPE_TEST_KAFKA_BROKERS";
 const KAFKA_LIBRARIES: &str = "TROUPE_TEST_KAFKA_LIBS";
-/// What is built with Kafka when there is one.
-pub(crate) const KAFKA_FEATURES: &str = "troupe-events/kafka,troupe-node/kafka";
 
 /// The service that `.ci/run` installs on every machine.
 const DATABASE: &str = "postgres";
@@ -30,7 +30,7 @@ const ALSO_OVER_THE_WIRE: [&str; 3] = ["actors", "edge", "node"];
 /// How much to run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Options {
-    /// Leaves the tour out, and the services that would have to be downloaded first.
+    /// Leaves the tour and the restore drill out, and the services that would have to be downloaded first.
     pub(crate) quick: bool,
     /// Counts a service that is here and does not start as a failure.
     pub(crate) services_required: bool,
@@ -74,8 +74,6 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<Tally> {
     result.map(|()| tally)
 }
 
-type Variables = [(&'static str, String)];
-
 fn run_suites(
     workspace: &Workspace,
     options: Options,
@@ -96,19 +94,17 @@ fn run_suites(
     tally.add(cargo_test("cargo test over the wire", with(wire, variables))?);
 
     if options.quick {
-        tally.skip("the fault suite: left out by --quick");
-    } else if kafka {
-        faults::short(tally)?;
+        tally.skip("the fault suite, the restore drill and the tour: left out by --quick");
+        return Ok(());
+    }
+    let programs = Programs::build(kafka)?;
+    if kafka {
+        faults::short(&programs, tally)?;
     } else {
         tally.skip("the fault suite: it needs Kafka");
     }
-
-    if options.quick {
-        tally.skip("the tour: left out by --quick");
-        return Ok(());
-    }
-    let built = kafka.then_some(KAFKA_FEATURES);
-    tour::run(workspace, built, variables, tally)
+    drill::tested(workspace, &programs, variables, tally)?;
+    tour::run(workspace, &programs, kafka, variables, tally)
 }
 
 /// Whether the headers of OpenSSL are here; without them everything else runs still.

@@ -7,6 +7,7 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::pin::Pin;
 
 use diesel::backend::Backend;
@@ -36,6 +37,29 @@ impl<'q, DB: Backend, ST> Erased<'q, DB, ST> {
     }
 }
 
+#[cfg(feature = "testing")]
+impl<ST> Erased<'_, Pg, ST> {
+    /// Tells the tests that it is about to be sent, and from where.
+    fn told(self, caller: &Location<'_>) -> Self {
+        crate::testing::statements::record(&self, caller);
+        self
+    }
+}
+
+#[cfg(feature = "testing")]
+impl<ST> Erased<'_, Sqlite, ST> {
+    fn told(self, _: &Location<'_>) -> Self {
+        self
+    }
+}
+
+#[cfg(not(feature = "testing"))]
+impl<DB: Backend, ST> Erased<'_, DB, ST> {
+    fn told(self, _: &Location<'_>) -> Self {
+        self
+    }
+}
+
 impl<DB: Backend, ST> QueryFragment<DB> for Erased<'_, DB, ST> {
     fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         self.query.walk_ast(out)
@@ -58,14 +82,17 @@ macro_rules! on_dialect {
         $(#[$meta])*
         pub trait $name: Sized {
             /// Runs a statement and answers how many rows it changed.
+            #[track_caller]
             fn execute<'c, 'q: 'c>(self, conn: &'c mut $connection) -> Running<'c, usize>
             where
                 Self: QueryFragment<$backend> + Send + 'q,
             {
-                Box::pin(RunQueryDsl::execute(Erased::<$backend, ()>::of(self), conn))
+                let query = Erased::<$backend, ()>::of(self).told(Location::caller());
+                Box::pin(RunQueryDsl::execute(query, conn))
             }
 
             /// Answers all rows.
+            #[track_caller]
             fn load<'c, 'q: 'c, U>(self, conn: &'c mut $connection) -> Running<'c, Vec<U>>
             where
                 Self: AsQuery,
@@ -78,10 +105,12 @@ macro_rules! on_dialect {
                 $backend: QueryMetadata<Self::SqlType>,
             {
                 let query = Erased::<$backend, Self::SqlType>::of(self.as_query());
+                let query = query.told(Location::caller());
                 Box::pin(RunQueryDsl::load::<U>(query, conn))
             }
 
             /// Answers all rows.
+            #[track_caller]
             fn get_results<'c, 'q: 'c, U>(self, conn: &'c mut $connection) -> Running<'c, Vec<U>>
             where
                 Self: AsQuery,
@@ -97,6 +126,7 @@ macro_rules! on_dialect {
             }
 
             /// Answers the first row; [`diesel::result::Error::NotFound`] when there is none.
+            #[track_caller]
             fn get_result<'c, 'q: 'c, U>(self, conn: &'c mut $connection) -> Running<'c, U>
             where
                 Self: AsQuery,
@@ -109,6 +139,7 @@ macro_rules! on_dialect {
                 $backend: QueryMetadata<Self::SqlType>,
             {
                 let query = Erased::<$backend, Self::SqlType>::of(self.as_query());
+                let query = query.told(Location::caller());
                 Box::pin(RunQueryDsl::get_result::<U>(query, conn))
             }
         }

@@ -75,6 +75,9 @@ async fn writers_go_on_at_the_promoted_replica_and_nothing_that_was_answered_is_
 
     // The one that was lost comes back and still takes itself for the primary.
     let before = db_rows(&old, || old.launch());
+    // It would take writes by itself now.
+    old.ask("ALTER SYSTEM RESET synchronous_standby_names");
+    old.ask("SELECT pg_reload_conf()");
     let again = Db::open(db.config()).await.unwrap();
     for db in [db, &again] {
         for _ in 0..3 {

@@ -2,4 +2,5 @@
 
 mod files;
 mod house;
+mod plans;
 mod uploads;

@@ -146,13 +146,13 @@ impl Mails {
         found.ok_or_else(error::mail_not_found)
     }
 
-    async fn list(&self, query: &ListMails) -> Result<Page<MailRecord>, Failure> {
+    async fn list(&self, scope: &Scope, query: &ListMails) -> Result<Page<MailRecord>, Failure> {
         let before = query.page.position()?.unwrap_or(Uuid::max());
         let filter = MailFilter { state: query.state, recipient: query.recipient.clone() };
         let rows = query.page.rows();
         let found = self
             .db
-            .read(async move |conn: &mut DbConn| {
+            .read_for(scope, async move |conn: &mut DbConn| {
                 Ok(repository::page(conn, &filter, before, rows).await?)
             })
             .await?;
@@ -236,7 +236,7 @@ impl Service for Mails {
                 ctx.reply(command, self.redeliver(&scope, command).await?)
             }
             MailMessage::SendMail(command) => ctx.reply(command, self.send(&scope, command).await?),
-            MailMessage::ListMails(query) => ctx.reply(query, self.list(query).await?),
+            MailMessage::ListMails(query) => ctx.reply(query, self.list(&scope, query).await?),
             MailMessage::GetMail(query) => ctx.reply(query, self.get(query).await?),
             MailMessage::ResendMail(command) => {
                 answer(ctx, command, self.resend(&scope, command).await?)

@@ -8,6 +8,7 @@ mod hooks;
 mod house;
 mod mailpit;
 mod mails;
+mod plans;
 mod preferences;
 mod repositories;
 mod routes;

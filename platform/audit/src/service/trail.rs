@@ -1,6 +1,6 @@
 //! Answers queries on the trail.
 
-use troupe_actors::{Context, Handled, Lent, Service};
+use troupe_actors::{Context, Handled, Lent, Scope, Service};
 use troupe_database::{Db, DbConn};
 use troupe_kernel::Failure;
 use troupe_kernel::clock::Timestamp;
@@ -39,14 +39,17 @@ impl Trail {
         Self { db, keys }
     }
 
-    async fn list(&self, query: &ListEntries) -> Result<Page<AuditEntry>, Failure> {
+    async fn list(&self, scope: &Scope, query: &ListEntries) -> Result<Page<AuditEntry>, Failure> {
         let filter = filter(
             query.trail,
             &query.query,
             query.page.position::<Position>()?,
             query.page.rows(),
         )?;
-        let rows = search(&self.db, &filter).await?;
+        let rows = self
+            .db
+            .read_for(scope, async |conn: &mut DbConn| Ok(entries::search(conn, &filter).await?))
+            .await?;
         let page = Page::from_rows(rows, &query.page, position);
         Ok(page.map(shown))
     }
@@ -60,14 +63,20 @@ impl Trail {
         Ok(shown(row.ok_or(AuditError::EntryNotFound(query.sequence))?))
     }
 
-    async fn waiting(&self, query: &ListWaiting) -> Result<Vec<WaitingRecord>, Failure> {
+    async fn waiting(
+        &self,
+        scope: &Scope,
+        query: &ListWaiting,
+    ) -> Result<Vec<WaitingRecord>, Failure> {
         let tenant = match query.trail {
             Which::Tenant(tenant) => Some(tenant),
             Which::All => None,
         };
         let rows = self
             .db
-            .read(async |conn: &mut DbConn| Ok(queue::first_of(conn, tenant, WAITING_MAX).await?))
+            .read_for(scope, async |conn: &mut DbConn| {
+                Ok(queue::first_of(conn, tenant, WAITING_MAX).await?)
+            })
             .await?;
         let shown = rows.into_iter().map(|row| WaitingRecord {
             position: unsigned(row.position),
@@ -77,13 +86,17 @@ impl Trail {
         Ok(shown.collect())
     }
 
-    async fn checkpoints(&self, query: &ListCheckpoints) -> Result<Page<CheckpointInfo>, Failure> {
+    async fn checkpoints(
+        &self,
+        scope: &Scope,
+        query: &ListCheckpoints,
+    ) -> Result<Page<CheckpointInfo>, Failure> {
         let before = query.page.position::<i64>()?;
         let limit = query.page.rows();
         let found: Vec<(CheckpointRow, Option<CheckpointHeadRow>)> = match query.trail {
             Which::Tenant(tenant) => self
                 .db
-                .read(async |conn: &mut DbConn| {
+                .read_for(scope, async |conn: &mut DbConn| {
                     Ok(checkpoints::newest_of(conn, tenant.uuid(), before, limit).await?)
                 })
                 .await?
@@ -92,7 +105,9 @@ impl Trail {
                 .collect(),
             Which::All => self
                 .db
-                .read(async |conn: &mut DbConn| Ok(checkpoints::newest(conn, before, limit).await?))
+                .read_for(scope, async |conn: &mut DbConn| {
+                    Ok(checkpoints::newest(conn, before, limit).await?)
+                })
                 .await?
                 .into_iter()
                 .map(|row| (row, None))
@@ -111,9 +126,10 @@ impl Service for Trail {
         message: &mut Lent<AuditMessage>,
         ctx: &mut Context<AuditMessage>,
     ) -> Handled {
+        let scope = ctx.scope().clone();
         match &**message {
             AuditMessage::ListEntries(query) => {
-                let page = self.list(query).await?;
+                let page = self.list(&scope, query).await?;
                 ctx.reply(query, page)
             }
             AuditMessage::GetEntry(query) => {
@@ -125,11 +141,11 @@ impl Service for Trail {
                 ctx.reply(query, part)
             }
             AuditMessage::ListWaiting(query) => {
-                let waiting = self.waiting(query).await?;
+                let waiting = self.waiting(&scope, query).await?;
                 ctx.reply(query, waiting)
             }
             AuditMessage::ListCheckpoints(query) => {
-                let page = self.checkpoints(query).await?;
+                let page = self.checkpoints(&scope, query).await?;
                 ctx.reply(query, page)
             }
             AuditMessage::GetKey(query) => {

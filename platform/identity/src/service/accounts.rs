@@ -31,7 +31,9 @@ impl Service for Accounts {
         let scope = ctx.scope().clone();
         match &**message {
             Ask::GetProfile(query) => ctx.reply(query, users::get(shared, query).await?),
-            Ask::SearchUsers(query) => ctx.reply(query, users::search(shared, query).await?),
+            Ask::SearchUsers(query) => {
+                ctx.reply(query, users::search(shared, &scope, query).await?)
+            }
             Ask::PreviewEmailToken(query) => {
                 ctx.reply(query, verification::preview(shared, query).await?)
             }

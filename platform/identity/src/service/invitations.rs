@@ -139,6 +139,7 @@ async fn send(
 
 pub(super) async fn list(
     shared: &Shared,
+    scope: &Scope,
     query: &ListInvitations,
 ) -> Result<Page<Invitation>, Failure> {
     let before = query.page.position()?.unwrap_or(BEFORE_ALL);
@@ -146,7 +147,7 @@ pub(super) async fn list(
     let now = shared.db.clock().now();
     let found = shared
         .db
-        .read(async move |conn: &mut DbConn| {
+        .read_for(scope, async move |conn: &mut DbConn| {
             orgs::existing(conn, organisation).await?;
             Ok(invitations::page(conn, organisation, before, rows).await?)
         })

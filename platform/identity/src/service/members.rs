@@ -19,12 +19,16 @@ use crate::repository::organisations;
 use crate::repository::users::{self, UserRow};
 use crate::{error, events};
 
-pub(super) async fn list(shared: &Shared, query: &ListMembers) -> Result<Page<Member>, Failure> {
+pub(super) async fn list(
+    shared: &Shared,
+    scope: &Scope,
+    query: &ListMembers,
+) -> Result<Page<Member>, Failure> {
     let after: Uuid = query.page.position()?.unwrap_or(Uuid::nil());
     let (organisation, rows) = (query.organisation, query.page.rows());
     let found = shared
         .db
-        .read(async move |conn: &mut DbConn| {
+        .read_for(scope, async move |conn: &mut DbConn| {
             orgs::existing(conn, organisation).await?;
             Ok(memberships::of_organisation(conn, organisation, after, rows).await?)
         })

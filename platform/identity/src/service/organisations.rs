@@ -58,7 +58,9 @@ impl Service for Organisations {
                 ctx.reply(query, directory::list_memberships_of(shared, &of).await?)
             }
             Ask::GetOwnOrganisation(query) => ctx.reply(query, get(shared, query).await?),
-            Ask::SearchOrganisations(query) => ctx.reply(query, search(shared, query).await?),
+            Ask::SearchOrganisations(query) => {
+                ctx.reply(query, search(shared, &scope, query).await?)
+            }
             Ask::FoundOrganisation(command) => {
                 answer(ctx, command, found(shared, &scope, command).await?)
             }
@@ -80,7 +82,9 @@ impl Service for Organisations {
             Ask::TellWebhookDisabled(command) => {
                 ctx.reply(command, notices::webhook_disabled(shared, &scope, command).await?)
             }
-            Ask::ListMembers(query) => ctx.reply(query, members::list(shared, query).await?),
+            Ask::ListMembers(query) => {
+                ctx.reply(query, members::list(shared, &scope, query).await?)
+            }
             Ask::ChangeMemberRole(command) => {
                 answer(ctx, command, members::change_role(shared, &scope, command).await?)
             }
@@ -94,7 +98,7 @@ impl Service for Organisations {
                 answer(ctx, command, invitations::invite(shared, &scope, command).await?)
             }
             Ask::ListInvitations(query) => {
-                ctx.reply(query, invitations::list(shared, query).await?)
+                ctx.reply(query, invitations::list(shared, &scope, query).await?)
             }
             Ask::ResendInvitation(command) => {
                 answer(ctx, command, invitations::resend(shared, &scope, command).await?)
@@ -289,6 +293,7 @@ async fn get(shared: &Shared, query: &GetOwnOrganisation) -> Result<Organisation
 
 async fn search(
     shared: &Shared,
+    scope: &Scope,
     query: &SearchOrganisations,
 ) -> Result<Page<Organisation>, Failure> {
     let before = query.page.position()?.unwrap_or(BEFORE_ALL);
@@ -296,7 +301,7 @@ async fn search(
     let rows = query.page.rows();
     let found = shared
         .db
-        .read(async move |conn: &mut DbConn| {
+        .read_for(scope, async move |conn: &mut DbConn| {
             Ok(organisations::search(conn, &wanted, before, rows).await?)
         })
         .await?;

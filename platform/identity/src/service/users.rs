@@ -166,13 +166,19 @@ pub(super) async fn update(
         .await
 }
 
-pub(super) async fn search(shared: &Shared, query: &SearchUsers) -> Result<Page<User>, Failure> {
+pub(super) async fn search(
+    shared: &Shared,
+    scope: &Scope,
+    query: &SearchUsers,
+) -> Result<Page<User>, Failure> {
     let before = query.page.position()?.unwrap_or(BEFORE_ALL);
     let wanted = UserSearch { text: query.text.clone(), status: query.status };
     let rows = query.page.rows();
     let found = shared
         .db
-        .read(async move |conn: &mut DbConn| Ok(users::search(conn, &wanted, before, rows).await?))
+        .read_for(scope, async move |conn: &mut DbConn| {
+            Ok(users::search(conn, &wanted, before, rows).await?)
+        })
         .await?;
     let users = found.into_iter().map(UserRow::into_user).collect::<Result<Vec<_>, _>>()?;
     Ok(Page::from_rows(users, &query.page, |user| user.id.uuid()))
