@@ -204,6 +204,15 @@ impl Rig {
         }
     }
 
+    /// Ends the nodes; the recorder goes on.
+    pub(crate) fn finish_nodes(&self) -> Result<()> {
+        let is_node = |server: &&Server| matches!(server.target, Target::Node1 | Target::Node2);
+        for server in self.servers.values().filter(is_node) {
+            server.kill()?;
+        }
+        Ok(())
+    }
+
     /// Ends the platform's processes; the servers are `cargo xtask services`' to end.
     pub(crate) fn finish(&self) -> Result<()> {
         for server in self.servers.values().filter(|server| is_ours(server.target)) {

@@ -152,6 +152,11 @@ fn drain(rig: &Rig) -> Option<String> {
 }
 
 fn what_is_left(url: &str) -> Option<String> {
+    undelivered(url).or_else(|| undone(url))
+}
+
+/// Events that are not in Kafka or not applied.
+fn undelivered(url: &str) -> Option<String> {
     let recorder = format!(
         "SELECT count(*) FROM outbox WHERE split_part(kind, '.', 1) IN ('auth', 'blog', 'files', 'identity') \
          AND event_id NOT IN (SELECT event_id FROM inbox WHERE consumer = '{CONSUMER}')"
@@ -163,6 +168,13 @@ fn what_is_left(url: &str) -> Option<String> {
              (SELECT transaction_id, position FROM consumer_offsets WHERE consumer = 'events.relay')",
         ),
         ("events for the recorder", recorder.as_str()),
+    ];
+    first_left(url, &questions)
+}
+
+/// Audit records, jobs and letters that wait.
+fn undone(url: &str) -> Option<String> {
+    let questions = [
         ("audit records", "SELECT count(*) FROM audit_queue"),
         (
             "jobs",
@@ -170,6 +182,10 @@ fn what_is_left(url: &str) -> Option<String> {
         ),
         ("letters", "SELECT count(*) FROM notify_mails WHERE state = 'queued'"),
     ];
+    first_left(url, &questions)
+}
+
+fn first_left(url: &str, questions: &[(&str, &str)]) -> Option<String> {
     for (what, question) in questions {
         match sql::number(url, question) {
             Ok(0) => {}
@@ -180,17 +196,25 @@ fn what_is_left(url: &str) -> Option<String> {
     None
 }
 
+/// The nodes answer first and end then: while they run they write events of their own, and what the
+/// database has and what Kafka has would be of two moments.
 fn collect(rig: &Rig, entries: &[Entry], members: &[Member]) -> Result<Evidence> {
-    Ok(Evidence {
-        messages: topics::read(&rig.around.brokers, &nodes::prefix())?,
+    let url = rig.database();
+    let quiet = Evidence {
         audit_findings: evidence_web::audit_findings(&rig.node_launch()?)?,
         mailbox: evidence_web::mailbox(&rig.around.mail_api)?,
         shown: evidence_web::posts(entries, members, &rig.bases),
         contents: evidence_web::contents(entries, members, &rig.bases),
         nodes: rig.nodes_at_end(),
         interruptions: rig.interruptions(),
-        ..Evidence::of_database(&rig.database())?
-    })
+        ..Evidence::of_database(&url)?
+    };
+    rig.finish_nodes()?;
+    // The recorder relays what they left.
+    until(DRAINED_WITHIN, || undelivered(&url).is_none());
+    let log = Evidence::of_database(&url)?;
+    let messages = topics::read(&rig.around.brokers, &nodes::prefix())?;
+    Ok(Evidence { outbox: log.outbox, applied: log.applied, messages, ..quiet })
 }
 
 fn summarise(options: &Options, entries: &[Entry], evidence: &Evidence) {
