@@ -3,8 +3,8 @@
 #
 # A node is filled while it is backed up, its data is lost, and another node starts on what was restored.
 # Then everybody signs in, posts and blobs are there, the audit chain holds, and what one module does upon
-# another's events (auth ends the sessions of whom identity suspends) is done for each: no event is missing,
-# none was applied twice. Prints one TAP line a check.
+# another's events (auth ends the sessions of whom identity suspends) is done for each: no event is missing.
+# Jobs that wrote letters have written each once. Prints one TAP line a check.
 #
 # It takes the binary of TROUPE_BIN, or asks cargo to build one. PostgreSQL (dump, physical) is two
 # clusters of its own on free ports of loopback, made with the newest programs that are installed. With
@@ -149,6 +149,7 @@ fill() {
 query() { if [ "$kind" = sqlite ]; then sqlite3 -readonly "$work/restored/troupe.db" "$1"; else psql -qAtX "$TROUPE_DATABASE__URL" -c "$1"; fi; }
 # Sessions of suspended accounts that have not heard of it; it is told by an event alone.
 open_sessions() { query "SELECT count(*) FROM auth_sessions s JOIN identity_users u ON u.id = s.user_id WHERE u.status = 'suspended' AND s.ended_at IS NULL"; }
+several_open() { [ "$(open_sessions)" -ge 3 ]; }
 all_ended() { [ "$(open_sessions)" = 0 ]; }
 suspended() { query "SELECT count(*) FROM identity_users WHERE status = 'suspended'"; }
 
@@ -158,7 +159,7 @@ check_restored() {
     call GET "/v1/blog/posts/$post" "$ada"; is "her post is there" "$(field .title)" "Hello pier"
     curl -s -L -H "authorization: Bearer $ada" "$base/v1/public/ada-press/media/$media" -o "$work/fetched"
     if cmp -s "$work/plan.pdf" "$work/fetched"; then ok "her file is there, byte for byte"; else not_ok "her file is there, byte for byte" "$(head -c 200 "$work/fetched")"; fi
-    if within 30 all_ended; then ok "the sessions of all $(suspended) suspended accounts are ended"; else not_ok "the sessions of suspended accounts are ended" "$(open_sessions) are not"; fi
+    if within 120 all_ended; then ok "the sessions of all $(suspended) suspended accounts are ended"; else not_ok "the sessions of suspended accounts are ended" "$(open_sessions) are not"; fi
     root=$(login root@example.org)
     known=$(suspended)
     call POST /v1/auth/register "" "{\"email\":\"carol@example.org\",\"password\":\"$password\",\"display_name\":\"carol\",\"organisation\":\"carol press\"}"
@@ -166,8 +167,8 @@ check_restored() {
     suspend carol@example.org "$root"
     is "and is suspended" "$(suspended)" $((known + 1))
     if within 30 all_ended; then ok "of which an event is delivered, too"; else not_ok "of which an event is delivered, too" "$(open_sessions) sessions go on"; fi
-    twice=$(query "SELECT count(*) FROM (SELECT consumer, event_id FROM inbox GROUP BY consumer, event_id HAVING count(*) > 1) AS twice")
-    is "no event was applied twice" "$twice" 0
+    letters=$(query "SELECT count(*) - count(DISTINCT recipient) FROM notify_mails")
+    is "nobody was written to twice" "$letters" 0
     dead=$(query "SELECT count(*) FROM dead_letters")
     is "and none is dead" "$dead" 0
     stop_node TERM
@@ -277,9 +278,9 @@ dump)
     start_node "$work/data" "$(address "$old_port")"
     fill
     start_load "$ada" 20
-    # As if the node that delivers had been lost: for twenty seconds nobody else delivers for it.
-    query "UPDATE consumer_offsets SET lease = gen_random_uuid(), lease_until = now() + interval '20 seconds' WHERE consumer = 'auth.barred'" >/dev/null
-    within 60 at_least $(($(acknowledged) + 12))
+    # As if the node that delivers had been lost: for a minute nobody else delivers for it.
+    query "UPDATE consumer_offsets SET lease = gen_random_uuid(), lease_until = now() + interval '1 minute' WHERE consumer = 'auth.barred'" >/dev/null
+    within 50 several_open || echo "# nothing waits"
     before=$(acknowledged)
     "$programs/pg_dump" --format=custom --file="$work/troupe.dump" "$TROUPE_DATABASE__URL"
     during=$(acknowledged)
