@@ -66,6 +66,10 @@ impl Installation {
             None => absent.extend(["troupe_redis", "troupe_cache_redis"]),
         }
         let mut nodes = vec![Node::with(&words(&settings))];
+        // Before there is a second node, which then knows by what key the tokens are signed.
+        let root = administrator(&nodes[0]);
+        let ada = register(&nodes[0], "ada", Some("Ada Press"));
+        let bob = register(&nodes[0], "bob", Some("Bob Press"));
         match kafka() {
             Some(brokers) => {
                 settings.push(format!("events.kafka.brokers={brokers}"));
@@ -75,9 +79,6 @@ impl Installation {
             }
             None => absent.extend(["events_kafka", "events_relay"]),
         }
-        let root = administrator(&nodes[0]);
-        let ada = register(&nodes[0], "ada", Some("Ada Press"));
-        let bob = register(&nodes[0], "bob", Some("Bob Press"));
         Some(Self { nodes, root, ada, bob, absent, _database: database })
     }
 
