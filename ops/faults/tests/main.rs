@@ -1,7 +1,5 @@
 //! The program started by hand.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::process::Command;
 
 #[test]

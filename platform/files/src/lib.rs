@@ -15,3 +15,4 @@ mod routes;
 mod service;
 
 pub use module::FilesModule;
+pub use repository::MIGRATIONS;

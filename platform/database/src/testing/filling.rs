@@ -126,8 +126,8 @@ fn insertion(
             |(_, value)| (*value).to_owned(),
         );
         let comma = if names.is_empty() { "" } else { ", " };
-        drop(write!(names, "{comma}\"{}\"", column.name));
-        drop(write!(values, "{comma}({value})"));
+        write!(names, "{comma}\"{}\"", column.name).expect("a string takes what is written");
+        write!(values, "{comma}({value})").expect("a string takes what is written");
     }
     format!(
         "INSERT INTO \"{table}\" ({names}) SELECT {values} FROM generate_series(1, {}) AS i \

@@ -31,6 +31,8 @@ const SETTINGS: &str = "SET TimeZone = 'UTC'; SET random_page_cost = 1.1; \
 const LARGE_ROWS: f32 = 1_000.0;
 /// Types of which a value says nothing to the planner but how long it is: they differ in each run.
 const RANDOM: [Type; 3] = [Type::UUID, Type::UUID_ARRAY, Type::BYTEA];
+/// What writing to a string promises.
+const WRITES: &str = "a string takes what is written";
 const DAY_MICROS: i64 = 86_400_000_000;
 const SECS_TO_2000: i64 = 946_684_800;
 
@@ -86,8 +88,10 @@ pub async fn plans(planned: &Planned<'_>) -> Option<Plans> {
     for (site, statements) in sites.iter().zip(&by_site) {
         for statement in statements.values() {
             let plan = plan(&client, statement).await;
-            drop(writeln!(text, "{}\n  {}", site.name, shortened(&statement.sql)));
-            plan.iter().for_each(|line| drop(writeln!(text, "    {line}")));
+            writeln!(text, "{}\n  {}", site.name, shortened(&statement.sql)).expect(WRITES);
+            for line in &plan {
+                writeln!(text, "    {line}").expect(WRITES);
+            }
             if let Some(table) = scanned(&plan, &large) {
                 scans.insert((site.name.clone(), table));
             }
