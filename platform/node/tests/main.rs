@@ -5,12 +5,14 @@
 
 mod bad_input;
 mod bad_requests;
+mod browser;
 mod cli;
 mod crash;
 mod data;
 mod load;
 mod node;
 mod observe;
+mod passkeys;
 mod people;
 mod reload;
 mod routes;
