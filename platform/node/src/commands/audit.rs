@@ -33,9 +33,11 @@ pub async fn run(config: Config, command: &AuditCommand) -> Result<(), Stop> {
         for finding in &report.findings {
             print(&format!("  - {finding}\n"));
         }
+        if report.intact {
+            print("the audit trail is intact\n");
+        }
     }
     if report.intact {
-        print("the audit trail is intact\n");
         return Ok(());
     }
     let message = format!("the audit trail was changed: {} findings", report.findings_total);
