@@ -203,8 +203,8 @@ async fn other_keys_are_taken_when_s3_takes_them() {
     let look = async |access: &str, secret: &str| reload.look(&settings(access, secret)).await;
     let access = right.access_key.expose();
     assert!(look(access, "wrong-hunter2").await.unwrap().keys().is_empty());
-    let refused = look("nobody", "other-hunter2").await.map(drop).unwrap_err();
-    assert_eq!(refused[0].path, "blobs.access_key");
+    let refused = look(access, "other-hunter2").await.map(drop).unwrap_err();
+    assert_eq!(refused[0].path, "blobs.secret_key");
     assert!(!refused[0].to_string().contains("hunter2"), "{refused:?}");
 
     let change = look(access, right.secret_key.expose()).await.unwrap();

@@ -20,11 +20,13 @@ impl Certificates {
         let folder = std::env::temp_dir().join(format!("troupe-redis-tls-{}", prefix()));
         std::fs::create_dir_all(&folder).unwrap();
         let made = Self { folder };
-        made.openssl(
+        // A name of its own, or a stranger's signature would be found wrong instead of unknown.
+        made.openssl(&format!(
             "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
-             -keyout root.key -out root.pem -subj /CN=troupe-test \
+             -keyout root.key -out root.pem -subj /CN=troupe-{} \
              -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign",
-        );
+            prefix()
+        ));
         made.openssl(
             "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
              -keyout server.key -out server.csr -subj /CN=localhost",

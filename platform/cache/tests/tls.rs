@@ -1,15 +1,18 @@
 //! TLS to Redis, with certificates made for the test.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use troupe_cache::CacheConfig;
 use troupe_kernel::Invalidations;
 
 use crate::certificates::Certificates;
-use crate::house::{LONG, Node, config, eventually, prefix};
+use crate::house::{LONG, Node, config, prefix};
 use crate::server::Server;
+
+/// What takes seconds in a debug build comes within this time.
+const SLOW: Duration = Duration::from_secs(40);
 
 /// A server that speaks TLS only and knows one user.
 async fn start(certificates: &Certificates) -> Option<Server> {
@@ -27,16 +30,30 @@ async fn start(certificates: &Certificates) -> Option<Server> {
 
 fn secured(server: &Server, host: &str, root: &Path) -> CacheConfig {
     let url = server.url_with("rediss", "app:hunter2", host);
-    CacheConfig { tls_ca_file: Some(root.to_owned()), ..config(&url, &prefix()) }
+    // In a debug build the driver takes a second for each connection: it reads the certificates of the
+    // system, also when it is to trust others.
+    let connect_timeout = Duration::from_secs(20);
+    CacheConfig {
+        connect_timeout,
+        connections: 1,
+        tls_ca_file: Some(root.to_owned()),
+        ..config(&url, &prefix())
+    }
 }
 
 /// Waits until the node says why it does not connect, and answers what it says.
 async fn told(config: CacheConfig, says: &str) -> String {
     let node = Node::start_alone(config, Invalidations::new()).await;
-    let reason = async || node.redis.health_check().probe().await.err().unwrap_or_default();
-    eventually(says, async || reason().await.contains(says)).await;
+    let began = Instant::now();
+    let reason = loop {
+        let reason = node.redis.health_check().probe().await.err().unwrap_or_default();
+        if reason.contains(says) {
+            break reason;
+        }
+        assert!(began.elapsed() < SLOW, "no {says:?} in {reason}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     assert!(!node.redis.is_up());
-    let reason = reason().await;
     node.stop().await;
     reason
 }
@@ -48,7 +65,13 @@ async fn redis_is_spoken_to_in_tls_when_its_certificate_is_trusted_and_names_it(
     let root = certificates.path("root.pem");
     let prefix = prefix();
     let shared = CacheConfig { prefix, ..secured(&server, "localhost", &root) };
-    let (one, two) = (Node::start(shared.clone()).await, Node::start(shared).await);
+    let one = Node::start_alone(shared.clone(), Invalidations::new()).await;
+    let two = Node::start_alone(shared, Invalidations::new()).await;
+    let began = Instant::now();
+    while !(one.redis.is_up() && two.redis.is_up()) {
+        assert!(began.elapsed() < SLOW, "{:?}", one.redis.health_check().probe().await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     one.cache.put("page", Bytes::from_static(b"page"), LONG, &[]).await;
     assert_eq!(two.cache.get("page").await.unwrap(), "page");
     one.stop().await;

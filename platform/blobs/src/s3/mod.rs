@@ -28,6 +28,7 @@ use object_store::{
     RetryConfig,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 use troupe_kernel::blob::{self, BlobContent, BlobLink, BlobReader, LinkUse, NewBlob};
 use troupe_kernel::clock::SharedClock;
 use troupe_kernel::error::Failure;
@@ -144,6 +145,7 @@ impl S3Blobs {
     /// # Errors
     /// When it cannot, or S3 does not answer in time.
     pub async fn reach(&self) -> Result<(), BlobError> {
+        let began = Instant::now();
         let options = PaginatedListOptions { max_keys: Some(1), ..PaginatedListOptions::default() };
         let below = self.0.names.below("");
         let asked =
@@ -152,8 +154,27 @@ impl S3Blobs {
             Ok(listed) => listed.map(drop).map_err(|error| BlobError::s3("listing", error)),
             Err(_) => Err(BlobError::Slow { action: "listing", limit: self.0.limit }),
         };
+        let outcome = match outcome {
+            Err(error) if error.is_away() => {
+                let left = self.0.limit.saturating_sub(began.elapsed());
+                Err(self.refusal(left).await.unwrap_or(error))
+            }
+            outcome => outcome,
+        };
         self.0.away.note(&outcome);
         outcome
+    }
+
+    /// Why S3 answers and does not let us in: a list that is refused looks like one that fails.
+    async fn refusal(&self, within: Duration) -> Option<BlobError> {
+        let probe = object_store::path::Path::from(self.0.names.below("probe"));
+        match tokio::time::timeout(within, self.0.store.head(&probe)).await {
+            Ok(Err(
+                error @ (object_store::Error::PermissionDenied { .. }
+                | object_store::Error::Unauthenticated { .. }),
+            )) => Some(BlobError::s3("listing", error)),
+            _ => None,
+        }
     }
 
     /// Where the blobs lie, for people.

@@ -2,14 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use redis::{Client, ConnectionAddr, IntoConnectionInfo as _, TlsCertificates};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo as _, TlsCertificates,
+};
 use troupe_kernel::Secret;
 
 use super::Redis;
 use super::error::RedisError;
+use crate::config::CacheConfig;
 
 /// How a certificate begins in PEM form (RFC 7468).
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
+/// The driver has limits of its own, which are shorter than what may be configured.
+pub(super) fn settings(config: &CacheConfig) -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new().set_connection_timeout(Some(config.connect_timeout))
+}
 
 impl Redis {
     /// A client with the login and the certificates as they are now; it connects to nothing yet.

@@ -9,10 +9,11 @@
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ProtocolVersion, PushInfo, PushKind};
+use redis::{Client, ProtocolVersion, PushInfo, PushKind};
 use tokio::sync::mpsc;
 use troupe_actors::Scope;
 
+use super::client;
 use super::error::RedisError;
 use super::news::{self, Heard, News};
 use super::session::{self, life_of};
@@ -150,7 +151,7 @@ async fn connect(
     redis: &Redis,
 ) -> Result<(MultiplexedConnection, mpsc::Receiver<PushInfo>), RedisError> {
     let (sender, pushes) = mpsc::channel(NEWS_MAX);
-    let config = AsyncConnectionConfig::new().set_push_sender(move |push: PushInfo| {
+    let config = client::settings(&redis.0.config).set_push_sender(move |push: PushInfo| {
         if sender.try_send(push).is_err() {
             tracing::debug!("news of other nodes were dropped; the gap will be noticed");
         }

@@ -4,6 +4,7 @@ use redis::{ConnectionInfo, IntoConnectionInfo as _};
 use troupe_kernel::{Change, ConfigFault, Reload, Secret};
 
 use super::Redis;
+use super::client;
 use super::error::{RedisError, is_refusal};
 use crate::config::CacheConfig;
 
@@ -43,7 +44,8 @@ impl Redis {
     async fn is_refused(&self, url: &Secret) -> bool {
         let connecting = async {
             let client = self.client_of(url).await?;
-            let mut conn = client.get_multiplexed_async_connection().await?;
+            let settings = client::settings(&self.0.config);
+            let mut conn = client.get_multiplexed_async_connection_with_config(&settings).await?;
             redis::cmd("INFO").arg("server").query_async::<redis::Value>(&mut conn).await?;
             Ok::<_, RedisError>(())
         };

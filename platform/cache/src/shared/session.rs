@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bb8_redis::RedisConnectionManager;
 use bb8_redis::bb8::{ManageConnection, Pool, QueueStrategy, RunError};
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
-use redis::{Client, Cmd, FromRedisValue, InfoDict, Pipeline, Script};
+use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, InfoDict, Pipeline, Script};
 use tokio::sync::Notify;
 
+use super::client;
 use super::error::RedisError;
 use crate::config::CacheConfig;
 
@@ -42,7 +42,8 @@ struct Doubt {
 
 /// Makes connections and checks that they lead to the right life.
 struct Manager {
-    inner: RedisConnectionManager,
+    client: Client,
+    settings: AsyncConnectionConfig,
     life: String,
 }
 
@@ -51,7 +52,8 @@ impl ManageConnection for Manager {
     type Error = RedisError;
 
     async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
-        let mut conn = self.inner.connect().await?;
+        let client = &self.client;
+        let mut conn = client.get_multiplexed_async_connection_with_config(&self.settings).await?;
         if life_of(&mut conn).await? != self.life {
             return Err(RedisError::Replaced);
         }
@@ -92,7 +94,7 @@ impl Session {
         config: &CacheConfig,
         life: &str,
     ) -> Result<Arc<Self>, RedisError> {
-        let inner = RedisConnectionManager::new(client.get_connection_info().clone())?;
+        let settings = client::settings(config);
         let pool = Pool::builder()
             .max_size(config.connections)
             .min_idle(Some(config.connections))
@@ -102,7 +104,7 @@ impl Session {
             .max_lifetime(None)
             .idle_timeout(None)
             .queue_strategy(QueueStrategy::Fifo)
-            .build(Manager { inner, life: life.to_owned() })
+            .build(Manager { client, settings, life: life.to_owned() })
             .await?;
         Ok(Arc::new(Self {
             pool,

@@ -57,10 +57,21 @@ impl Condition {
 
     /// A client reports an error; only some mean that nobody answers.
     pub(super) fn is_away(&self, error: &KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code();
         let mut state = self.brokers_state.lock();
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+        if code != Some(RDKafkaErrorCode::AllBrokersDown) {
             tracing::debug!(%error, reason, "a client of Kafka reports an error");
             reason.clone_into(&mut state.reason);
+        }
+        // A broker that does not let us in is not counted as down.
+        if !matches!(
+            code,
+            Some(
+                RDKafkaErrorCode::AllBrokersDown
+                    | RDKafkaErrorCode::Authentication
+                    | RDKafkaErrorCode::SSL
+            )
+        ) {
             return;
         }
         self.is_up.store(false, Ordering::Relaxed);
@@ -173,6 +184,15 @@ mod tests {
         );
         condition.is_there();
         assert!(condition.verdict().is_ok());
+        for (code, reason, advice) in [
+            (RDKafkaErrorCode::Authentication, "SASL authentication error: no", "username"),
+            (RDKafkaErrorCode::SSL, "certificate verify failed", "events.kafka.tls_ca"),
+        ] {
+            condition.is_away(&KafkaError::Global(code), reason);
+            let told = condition.verdict().unwrap_err();
+            assert!(told.contains(reason) && told.contains(advice), "{told}");
+            condition.is_there();
+        }
         condition.measured(501);
         assert!(condition.refusal().is_none() && condition.verdict().is_err());
         condition.measured(1_000);

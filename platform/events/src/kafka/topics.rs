@@ -10,7 +10,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::FutureProducer;
 use troupe_kernel::Failure;
 
 use super::client::{Watch, settings};
@@ -65,9 +66,13 @@ impl Topics {
 
     async fn make(&self, names: &[String]) -> Result<(), Failure> {
         let watch = Watch::new(&self.condition);
+        let settings = settings(&self.config);
+        let failed = |error: KafkaError| unavailable(&error.to_string());
         let admin: AdminClient<Watch> =
-            AdminClient::from_config_and_context(&settings(&self.config), watch)
-                .map_err(|error| unavailable(&error.to_string()))?;
+            AdminClient::from_config_and_context(&settings, watch.clone()).map_err(failed)?;
+        // An administrator keeps to itself why the brokers do not answer; a producer beside it tells.
+        let teller: FutureProducer<Watch> =
+            FutureProducer::from_config_and_context(&settings, watch).map_err(failed)?;
         let keep = self.config.keep.as_millis().to_string();
         let bytes_max = self.config.message_bytes_max.to_string();
         let replication = match self.config.replication {
@@ -88,8 +93,8 @@ impl Topics {
             .operation_timeout(Some(MAKE_TIMEOUT));
         let made = tokio::time::timeout(2 * MAKE_TIMEOUT, admin.create_topics(&topics, &options));
         let made = made.await;
-        // Its thread ends without holding this one up.
-        drop(tokio::task::spawn_blocking(move || drop(admin)));
+        // Their threads end without holding this one up.
+        drop(tokio::task::spawn_blocking(move || drop((admin, teller))));
         let results = match made {
             Ok(Ok(results)) => results,
             Ok(Err(error)) => return Err(unavailable(&error.to_string())),

@@ -37,17 +37,18 @@ async fn start(place: &Place, kafka: KafkaConfig) -> Node {
     Node::start(place.open().await, &Shared::default(), config).await
 }
 
-/// What the health check says when the brokers are found away.
-async fn told(place: &Place, kafka: KafkaConfig) -> String {
+/// What the health check says of brokers that let nobody in, as soon as it says this.
+async fn told(place: &Place, kafka: KafkaConfig, says: &str) -> String {
     let node = start(place, kafka).await;
     let checks = node.events.health_checks();
     let began = Instant::now();
     let told = loop {
         let [check] = checks.as_slice() else { panic!("one check") };
-        if let Err(told) = check.probe().await {
-            break told;
+        let found = check.probe().await;
+        match found {
+            Err(told) if told.contains(says) => break told,
+            _ => assert!(began.elapsed() < SOON, "{found:?}, and not {says}"),
         }
-        assert!(began.elapsed() < SOON, "it is taken for well");
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     node.stop().await;
@@ -99,8 +100,8 @@ async fn events_reach_brokers_that_ask_for_tls_and_a_login_and_what_is_wrong_is_
         (late, "events.kafka.tls_ca"),
     ] {
         let place = place(Dialect::Sqlite, wrong.clone()).await.unwrap();
-        let told = told(&place, wrong).await;
-        assert!(told.contains(says) && !told.contains("hunter2"), "{told}");
+        let told = told(&place, wrong, says).await;
+        assert!(!told.contains("hunter2"), "{told}");
         place.remove().await;
     }
 }
