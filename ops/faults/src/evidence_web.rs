@@ -102,9 +102,7 @@ pub(crate) fn audit_findings(node: &Launch) -> Result<Vec<String>> {
     command.args(settings).args(["audit", "verify", "--json"]);
     command.env_clear().envs(node.environment.iter().cloned()).current_dir(&node.directory);
     let output = command.stdin(Stdio::null()).output().context("troupe audit verify")?;
-    // A line for people may follow the report.
-    let report = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>().next();
-    let report = report.and_then(Result::ok).with_context(|| {
+    let report: Value = serde_json::from_slice(&output.stdout).with_context(|| {
         format!("troupe audit verify says {}", String::from_utf8_lossy(&output.stderr).trim())
     })?;
     let findings = report["findings"].as_array().cloned().unwrap_or_default();

@@ -93,7 +93,7 @@ fn sigterm_under_load_loses_no_request() {
     let mut node = Node::start();
     let root = administrator(&node);
     let writers = Writers::start(&node, &root, 16);
-    std::thread::sleep(Duration::from_millis(700));
+    writers.wait_for(30);
     node.signal("TERM");
     let status = node.ended();
     assert!(status.success(), "{status}");
@@ -106,9 +106,7 @@ fn sigterm_under_load_loses_no_request() {
     node.again();
     let root = log_in(&node, "root@example.org");
     let there: BTreeSet<String> = titles(&node, &root).into_iter().collect();
-    let written = written(&outcomes);
-    assert!(written.len() > 10, "there was no load: {}", written.len());
-    assert_eq!(there, written, "exactly what was answered was done");
+    assert_eq!(there, written(&outcomes), "exactly what was answered was done");
 }
 
 #[test]
@@ -118,14 +116,13 @@ fn a_killed_node_keeps_every_acknowledged_write() {
     let mut acknowledged = BTreeSet::new();
     for _ in 0..2 {
         let writers = Writers::start(&node, &root, 8);
-        std::thread::sleep(Duration::from_millis(700));
+        writers.wait_for(30);
         node.signal("KILL");
         node.ended();
         acknowledged.extend(written(&writers.finish()));
         node.again();
         node.web.get("/readyz").send().expect(200);
     }
-    assert!(acknowledged.len() > 10, "there was no load: {}", acknowledged.len());
     let there: BTreeSet<String> = titles(&node, &root).into_iter().collect();
     let lost: Vec<_> = acknowledged.difference(&there).collect();
     assert_eq!(lost, [""; 0], "of {} acknowledged", acknowledged.len());

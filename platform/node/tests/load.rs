@@ -1,8 +1,9 @@
 //! Many requests at once, with every outcome kept.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::{sync::Arc, time::Duration};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -21,19 +22,30 @@ pub struct Outcome {
 /// Threads that write posts until they are told to stop or the node is away.
 pub struct Writers {
     stop: Arc<AtomicBool>,
+    created: Arc<AtomicUsize>,
     threads: Vec<JoinHandle<Vec<Outcome>>>,
 }
 
 impl Writers {
     pub fn start(node: &Node, person: &Person, count: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
+        let created = Arc::new(AtomicUsize::new(0));
         let threads = (0..count).map(|number| {
             let (stop, token) = (stop.clone(), person.token.clone());
-            let web = Web::new(&node.base);
-            std::thread::spawn(move || write(&web, &token, number, &stop))
+            let (web, created) = (Web::new(&node.base), created.clone());
+            std::thread::spawn(move || write(&web, &token, number, (&*stop, &*created)))
         });
         let threads = threads.collect();
-        Self { stop, threads }
+        Self { stop, created, threads }
+    }
+
+    /// Waits until so many posts were acknowledged, for a minute at most.
+    pub fn wait_for(&self, count: usize) {
+        let until = Instant::now() + Duration::from_secs(60);
+        while self.created.load(Ordering::Relaxed) < count {
+            assert!(Instant::now() < until, "there was no load");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     pub fn finish(self) -> Vec<Outcome> {
@@ -43,13 +55,21 @@ impl Writers {
     }
 }
 
-fn write(web: &Web, token: &str, number: usize, stop: &AtomicBool) -> Vec<Outcome> {
+fn write(
+    web: &Web,
+    token: &str,
+    number: usize,
+    (stop, created): (&AtomicBool, &AtomicUsize),
+) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     let mut away = 0;
     while !stop.load(Ordering::Relaxed) && away < 3 {
         let title = format!("writer {number} post {}", outcomes.len());
         let body = json!({ "title": title }).to_string();
         let answer = web.post("/v1/blog/posts").token(token).json(&body).try_send().ok();
+        if answer.as_ref().is_some_and(|answer| answer.status == 201) {
+            created.fetch_add(1, Ordering::Relaxed);
+        }
         if answer.is_none() {
             away += 1;
             std::thread::sleep(Duration::from_millis(5));
