@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::node::Node;
-use crate::people::register;
+use crate::people::{administrator, register};
 
 const WITHIN: Duration = Duration::from_secs(30);
 
@@ -40,6 +40,7 @@ fn a_post_that_is_published_is_posted_to_the_endpoint_of_its_organisation() {
         "notify.webhooks.https_only=false",
         "notify.webhooks.allow_networks=127.0.0.0/8",
     ]);
+    administrator(&node);
     let ada = register(&node, "ada", Some("Hush Press"));
     let ask = |path: &str, body: &str| node.web.post(path).token(&ada.token).json(body).send();
     let endpoint =

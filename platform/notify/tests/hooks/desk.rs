@@ -1,5 +1,7 @@
 //! An organisation that uses webhooks: it asks the routes, events happen in it, its jobs run.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use troupe_database::prelude::*;
 use troupe_database::schema::{audit_queue, jobs};
@@ -124,6 +126,8 @@ impl<'a> Desk<'a> {
 
     /// An event happens in the organisation and is handed on, as consumers are.
     pub(crate) async fn happens(&self, kind: &str) -> Event {
+        // Ids of the same millisecond have no order.
+        self.house.clock.advance(Duration::from_millis(1));
         let mut event = Event::new(kind, "p1", &json!({ "title": "Ä \"quoted\" title" }));
         event.tenant = Some(self.tenant);
         event.id = troupe_kernel::new_id(&*self.house.clock);
