@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
+use futures_util::StreamExt as _;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
@@ -255,9 +256,10 @@ async fn bare_count(topic: &Topic) -> anyhow::Result<Turn> {
     let group = format!("bare-{}", new_id(&SystemClock));
     let consumer: StreamConsumer = topic.consumer(&group).create()?;
     consumer.subscribe(&[&topic.name])?;
+    let mut messages = consumer.stream();
     let mut sum = 0;
     for _ in 0..topic.events {
-        let message = timeout(WITHIN, consumer.recv()).await??;
+        let message = timeout(WITHIN, messages.next()).await?.context("a stream has no end")??;
         let (_, thing) = read(&message)?;
         sum += thing.number;
         consumer.store_offset_from_message(&message)?;

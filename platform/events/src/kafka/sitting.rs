@@ -21,6 +21,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
 use troupe_actors::{Scope, Shards};
 use troupe_kernel::{Event, Failure};
@@ -230,6 +231,8 @@ impl Sitting<'_> {
         let consumer = self.consumer.clone();
         let mut messages = consumer.stream();
         loop {
+            // Events that nobody asked for are done at once: the runtime and the end must get a turn.
+            consume_budget().await;
             let patience = self.full.as_ref().map(|(_, until)| *until);
             let went_on = tokio::select! {
                 biased;
