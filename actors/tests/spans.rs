@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use troupe_actors::testing::Universe;
 use troupe_actors::{
-    Context, Failure, Handled, Lent, Origin, Scope, Service, ServiceRef, Span, SpanKind, Spec,
-    child_span, collect_spans,
+    Context, Failure, Handled, Lent, Origin, ReplyPort, Scope, Service, ServiceRef, Span, SpanKind,
+    Spec, child_span, collect_spans,
 };
 use uuid::Uuid;
 
@@ -61,7 +61,11 @@ impl Service for Gate {
     }
 }
 
-struct Worker;
+/// Answers what went well when its message to itself has come.
+#[derive(Default)]
+struct Worker {
+    asked: Option<ReplyPort>,
+}
 
 impl Service for Worker {
     type Message = WorkerMessage;
@@ -71,16 +75,18 @@ impl Service for Worker {
         message: &mut Lent<WorkerMessage>,
         ctx: &mut Context<WorkerMessage>,
     ) -> Handled {
-        let WorkerMessage::Finish(Finish { how }) = &**message else { return Ok(()) };
+        let WorkerMessage::Finish(Finish { how }) = &**message else {
+            self.asked.take().expect("it was asked").typed().send(Ok(()));
+            return Ok(());
+        };
         if let Some(span) = child_span("store.read", SpanKind::Client) {
             tokio::time::sleep(Duration::from_millis(2)).await;
             span.end(None);
         }
-        ctx.tell(&ctx.me().clone(), Pass)?;
         match how {
             How::Well => {
-                ctx.take_port().expect("it was asked").typed().send(Ok(()));
-                Ok(())
+                self.asked = ctx.take_port();
+                ctx.tell(&ctx.me().clone(), Pass)
             }
             How::Failing => Err(Failure::conflict("worker.busy", "ask again")),
             How::Crashing => panic!("a defect"),
@@ -93,7 +99,7 @@ async fn spans_of(how: How, sampled: bool) -> (Origin, Vec<Span>) {
     let _alone = ALONE.lock().await;
     let spans = collect_spans(WAITING_MAX);
     let universe = Universe::start().await;
-    let worker = universe.spawn(Spec::new(universe.system(), "worker", || Worker)).await;
+    let worker = universe.spawn(Spec::new(universe.system(), "worker", Worker::default)).await;
     let gate = Spec::new(universe.system(), "gate", move || Gate { next: worker.clone() });
     let gate = universe.spawn(gate).await;
     let mut origin = Origin::new(Uuid::now_v7());
@@ -103,6 +109,7 @@ async fn spans_of(how: How, sampled: bool) -> (Origin, Vec<Span>) {
     assert_eq!(answer.is_ok(), how == How::Well, "{answer:?}");
     universe.finish().await;
     let mut taken = spans.take(WAITING_MAX);
+    taken.retain(|span| span.trace == origin.trace);
     taken.sort_by_key(|span| span.began);
     (origin, taken)
 }

@@ -16,7 +16,7 @@ use troupe_kernel::{
     HttpRequest, HttpResponse, Invalidations, Question, QuotaLedger, Route, SystemClock, Uuid,
     new_id,
 };
-use troupe_telemetry::{Health, TelemetryConfig};
+use troupe_telemetry::{Health, Sampling, TelemetryConfig};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The number of the only route.
@@ -121,6 +121,7 @@ impl Node {
             ledger,
             health: Health::new(clock.clone(), &TelemetryConfig::default()),
             metrics: Arc::new(String::new),
+            sampling: Sampling::default(),
             clock,
         });
         let (edge, edge_child) = built.map_err(|faults| anyhow::anyhow!("{faults:?}"))?;

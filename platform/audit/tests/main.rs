@@ -3,7 +3,6 @@
 mod actors;
 mod forging;
 mod house;
-mod plans;
 mod routes;
 mod sealing;
 mod tampering;

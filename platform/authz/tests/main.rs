@@ -5,7 +5,6 @@ mod bindings;
 mod decisions;
 mod house;
 mod members;
-mod plans;
 mod policies;
 mod roles;
 mod routes;

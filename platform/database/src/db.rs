@@ -1,5 +1,7 @@
 //! The database of a node: where repositories get their connections and handlers their transactions.
 
+mod reload;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use troupe_actors::Scope;
 use troupe_kernel::clock::SystemClock;
-use troupe_kernel::{Change, ConfigFault, Failure, FailureKind, Reload, SharedClock};
+use troupe_kernel::{Failure, FailureKind, SharedClock};
 use uuid::Uuid;
 
 use crate::callback::Callback;
@@ -129,29 +131,6 @@ impl Db {
         match self.shared.backend {
             Backend::Pg(_) => Dialect::Postgres,
             Backend::Sqlite(_) => Dialect::Sqlite,
-        }
-    }
-
-    /// Takes another user or password for the PostgreSQL connections that are made from then on.
-    #[must_use]
-    pub fn reload(&self) -> Reload {
-        let db = self.clone();
-        Reload::new(&["url", "replica_url"], move |config: DatabaseConfig| {
-            let db = db.clone();
-            Box::pin(async move { db.change_to(config).await })
-        })
-    }
-
-    async fn change_to(&self, config: DatabaseConfig) -> Result<Change, Vec<ConfigFault>> {
-        let DatabaseConfig { url, replica_url, .. } = config;
-        match &self.shared.backend {
-            Backend::Sqlite(_) if url.expose() == self.config().url.expose() => Ok(Change::none()),
-            Backend::Sqlite(_) => Ok(Change::none().later("url")),
-            // Everything else stays as it was at the start.
-            Backend::Pg(server) => {
-                let config = DatabaseConfig { url, replica_url, ..self.config().clone() };
-                server.change_to(&config).await
-            }
         }
     }
 

@@ -11,7 +11,6 @@ mod migrating;
 mod notes;
 mod opening;
 mod outbox;
-mod plans;
 mod replica;
 mod servers;
 mod tls;

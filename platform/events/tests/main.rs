@@ -9,7 +9,6 @@ mod delivering;
 mod kafka;
 mod nodes;
 mod place;
-mod plans;
 mod recorder;
 mod restored;
 mod retaining;

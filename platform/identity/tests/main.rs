@@ -10,7 +10,6 @@ mod invitations;
 mod members;
 mod notices;
 mod organisations;
-mod plans;
 mod profile;
 mod repositories;
 mod routes;

@@ -166,6 +166,9 @@ async fn only_owners_who_can_act_count() {
             }
             let one = UserId(Uuid::from_u128(1));
             assert_eq!(memberships::count_other_owners(uow.conn(), acme, one).await?, 1);
+            let roles = vec!["owner".to_owned(), "admin".to_owned()];
+            let told = memberships::active_with(uow.conn(), acme, roles, 5).await?;
+            assert!(!told.is_empty() && told.iter().all(|user| user.status == "active"));
             let gone = DbUuid(Uuid::from_u128(4));
             assert!(memberships::delete(uow.conn(), gone).await?);
             assert!(!memberships::delete(uow.conn(), gone).await?);

@@ -5,6 +5,5 @@
 mod failing;
 mod handling;
 mod losing;
-mod plans;
 mod scheduling;
 mod worker;

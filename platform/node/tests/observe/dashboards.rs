@@ -70,7 +70,7 @@ impl Installation {
         let root = administrator(&nodes[0]);
         let ada = register(&nodes[0], "ada", Some("Ada Press"));
         let bob = register(&nodes[0], "bob", Some("Bob Press"));
-        match kafka() {
+        match kafka(database.url()) {
             Some(brokers) => {
                 settings.push(format!("events.kafka.brokers={brokers}"));
                 settings.push(format!("events.kafka.topic_prefix=test-{}", Uuid::now_v7()));
@@ -107,15 +107,18 @@ fn words(settings: &[String]) -> Vec<&str> {
     settings.iter().map(String::as_str).collect()
 }
 
-/// The brokers of the tests, unless the binary was built without them.
-fn kafka() -> Option<String> {
+/// The brokers of the tests, unless the binary was built without the feature.
+fn kafka(database: &str) -> Option<String> {
     let brokers = given("TROUPE_TEST_KAFKA_BROKERS")?;
-    let setting = format!("events.kafka.brokers={brokers}");
-    let checked = run(&Directory::new(), &["--set", &setting, "config", "check"]);
-    if checked.code != 0 {
+    let kafka = format!("events.kafka.brokers={brokers}");
+    let database = format!("database.url={database}");
+    let words = ["--set", &database, "--set", &kafka, "config", "check"];
+    let checked = run(&Directory::new(), &words);
+    if checked.err.contains("--features kafka") {
         skipped("dashboard and alerts of Kafka: built without the feature kafka");
         return None;
     }
+    checked.good();
     Some(brokers)
 }
 

@@ -13,7 +13,7 @@ use crate::data::Directory;
 use crate::node::Node;
 use crate::people::administrator;
 
-const WITHIN: Duration = Duration::from_secs(30);
+const WITHIN: Duration = Duration::from_secs(60);
 
 /// A collector that ships, until this is dropped.
 struct Shipping(Child);

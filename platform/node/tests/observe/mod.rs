@@ -2,6 +2,7 @@
 //! OpenTelemetry collector, and an endpoint that reads Sentry's protocol strictly.
 
 mod alerts;
+mod collector;
 mod dashboards;
 mod envelope;
 mod logs;

@@ -100,4 +100,4 @@ fn encoded(text: &str) -> String {
 }
 
 /// How long it may take until something is scraped, recorded and answered.
-pub const WITHIN: Duration = Duration::from_secs(40);
+pub const WITHIN: Duration = Duration::from_secs(120);

@@ -1,18 +1,17 @@
-//! Traces of a node, as they come to a collector of OpenTelemetry.
+//! Traces of nodes, as they come to a collector of OpenTelemetry.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use troupe_kernel::Uuid;
 
-use super::{eventually, given};
-use crate::data::run_sql;
+use super::collector::{Collector, Span, WITHIN};
+use super::eventually;
+use crate::data::{Postgres, run_sql};
 use crate::node::Node;
 use crate::people::administrator;
 use crate::web::Answer;
 
-const WITHIN: Duration = Duration::from_secs(20);
 /// A clock that is read twice may differ by this between two batches.
 const SKEW_NANOS: u64 = 5_000_000;
 /// Kinds of spans as OTLP numbers them.
@@ -20,94 +19,6 @@ const SERVER: i64 = 2;
 const CLIENT: i64 = 3;
 /// OTLP's status of what failed.
 const ERROR: i64 = 2;
-
-/// The collector of the tests, which writes down what it gets.
-struct Collector {
-    url: String,
-    file: String,
-}
-
-#[derive(Debug, Clone)]
-struct Span {
-    id: String,
-    parent: String,
-    name: String,
-    kind: i64,
-    status: i64,
-    began: u64,
-    ended: u64,
-    attributes: BTreeMap<String, String>,
-    resource: BTreeMap<String, String>,
-}
-
-impl Collector {
-    /// None where there is none.
-    fn here() -> Option<Self> {
-        let url = given("TROUPE_TEST_OTLP_URL")?;
-        Some(Self { url, file: given("TROUPE_TEST_OTLP_FILE")? })
-    }
-
-    fn node(&self, settings: &[&str]) -> Node {
-        let url = format!("traces.url={}", self.url);
-        let mut all = vec![url.as_str(), "traces.every=50ms", "node.name=lab"];
-        all.extend(settings);
-        Node::with(&all)
-    }
-
-    /// The spans of a trace that came so far.
-    fn spans(&self, trace: &str) -> Vec<Span> {
-        let text = std::fs::read_to_string(&self.file).unwrap_or_default();
-        let mut spans = Vec::new();
-        // The end of the file may be half a line.
-        let lines = text.lines().filter(|line| line.contains(trace));
-        for batch in lines.filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
-            for resource in batch["resourceSpans"].as_array().into_iter().flatten() {
-                let of = attributes(&resource["resource"]["attributes"]);
-                for scope in resource["scopeSpans"].as_array().into_iter().flatten() {
-                    let found = scope["spans"].as_array().into_iter().flatten();
-                    let ours = found.filter(|span| span["traceId"] == trace);
-                    spans.extend(ours.map(|span| Span::read(span, &of)));
-                }
-            }
-        }
-        spans
-    }
-
-    /// Waits until a trace has a span of this name.
-    fn wait(&self, trace: &str, name: &str) -> Vec<Span> {
-        eventually(&format!("{trace} has a span {name}"), WITHIN, || {
-            let spans = self.spans(trace);
-            spans.iter().any(|span| span.name == name).then_some(spans)
-        })
-    }
-}
-
-impl Span {
-    fn read(span: &Value, resource: &BTreeMap<String, String>) -> Self {
-        let text = |name: &str| span[name].as_str().unwrap_or_default().to_owned();
-        let nanos = |name: &str| text(name).parse().expect("a time");
-        Self {
-            id: text("spanId"),
-            parent: text("parentSpanId"),
-            name: text("name"),
-            kind: span["kind"].as_i64().expect("a kind"),
-            status: span["status"]["code"].as_i64().unwrap_or(0),
-            began: nanos("startTimeUnixNano"),
-            ended: nanos("endTimeUnixNano"),
-            attributes: attributes(&span["attributes"]),
-            resource: resource.clone(),
-        }
-    }
-}
-
-fn attributes(list: &Value) -> BTreeMap<String, String> {
-    let read = |pair: &Value| {
-        let value = pair["value"].as_object()?.values().next()?;
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        Some((pair["key"].as_str()?.to_owned(), text))
-    };
-    list.as_array().into_iter().flatten().filter_map(read).collect()
-}
 
 fn find<'a>(spans: &'a [Span], name: &str) -> &'a Span {
     let found = spans.iter().find(|span| span.name == name);
@@ -200,6 +111,42 @@ fn a_request_is_one_trace_from_the_caller_to_the_database_and_on_with_its_events
         spans.iter().find(is_consumer).cloned()
     });
     assert!(applied.began + SKEW_NANOS >= service.began, "{applied:?}");
+}
+
+#[test]
+fn a_trace_goes_on_at_the_node_that_is_called_and_at_the_one_that_applies_the_events() {
+    let Some(collector) = Collector::here() else { return };
+    let Some(database) = Postgres::create() else { return };
+    let url = format!("database.url={}", database.url());
+    let key = format!("auth.key_encryption_key={}=", "A".repeat(43));
+    let start =
+        |name: &str| collector.node(&[&url, &key, "traces.ratio=0", &format!("node.name={name}")]);
+    let east = start("east");
+    // Before there is a second node, which then knows by what key the tokens are signed.
+    let root = administrator(&east);
+    let west = start("west");
+    let trace = new_trace();
+    let first = post(&east, &root.token, &format!("00-{trace}-00f067aa0ba902b7-01")).expect(201);
+    post(&west, &root.token, first.header("traceparent").expect("the field")).expect(201);
+
+    let servers = eventually("both nodes sent their spans", WITHIN, || {
+        let mut spans = collector.spans(&trace);
+        spans.retain(|span| span.kind == SERVER);
+        (spans.len() == 2).then_some(spans)
+    });
+    let at = |node: &str| servers.iter().find(|span| span.node() == node).expect("its span");
+    assert_eq!(at("east").parent, "00f067aa0ba902b7");
+    assert_eq!(at("west").parent, at("east").id);
+
+    // One node holds the lease of the consumer: what the other has written is applied there.
+    eventually("a service of one node is the cause of work at the other", WITHIN, || {
+        let spans = collector.spans(&trace);
+        let is_elsewhere = |span: &Span| {
+            let mut services = spans.iter().filter(|cause| cause.name == "blog.posts CreatePost");
+            services.any(|cause| cause.id == span.parent && cause.node() != span.node())
+        };
+        spans.iter().any(is_elsewhere).then_some(())
+    });
 }
 
 #[test]
