@@ -37,7 +37,7 @@ pub(super) struct Thing {
 impl Thing {
     fn new(number: u64) -> Self {
         let note = "What changed, and why: the price, the place, the people who were asked, and who agreed.";
-        Self { number, title: format!("Thing number {number} of the run"), note: note.repeat(1) }
+        Self { number, title: format!("Thing number {number} of the run"), note: note.to_owned() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The checker: what was promised, against the journal and the evidence.
 //!
-//! Each claim is a function of its own over both, and [`checker_tests`](crate::checker_tests) shows for each
+//! Each claim is a function of its own over both, and `checker_tests` shows for each
 //! that it fails when the evidence is changed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
