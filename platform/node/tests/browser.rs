@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::data::Directory;
-use crate::web::Web;
+use crate::web::{Answer, Web};
 
 const STARTED_WITHIN: Duration = Duration::from_secs(30);
 const WITHIN: Duration = Duration::from_secs(20);
@@ -65,12 +65,31 @@ impl Browser {
     }
 
     fn command(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.ask(method, path, body).expect(200).json()["value"].take()
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
         let path = format!("/session/{}{path}", self.session);
         let mut asking = self.driver.web.ask(method, &path);
         if method == "POST" {
             asking = asking.json(&body.to_string());
         }
-        asking.send().expect(200).json()["value"].take()
+        asking.send()
+    }
+
+    /// Finds an element and acts on it; again when the page replaced it in between.
+    fn act(&self, selector: &str, action: &str, body: &Value) {
+        let since = Instant::now();
+        loop {
+            let path = format!("{}/{action}", self.element(selector));
+            let answer = self.ask("POST", &path, body);
+            if !answer.text.contains("stale element reference") {
+                answer.expect(200);
+                return;
+            }
+            assert!(since.elapsed() < WITHIN, "{selector} is replaced all the time");
+            std::thread::sleep(POLL);
+        }
     }
 
     pub fn open(&self, address: &str) {
@@ -85,13 +104,12 @@ impl Browser {
     }
 
     pub fn click(&self, selector: &str) {
-        self.command("POST", &format!("{}/click", self.element(selector)), &json!({}));
+        self.act(selector, "click", &json!({}));
     }
 
     pub fn write(&self, selector: &str, text: &str) {
-        let element = self.element(selector);
-        self.command("POST", &format!("{element}/clear"), &json!({}));
-        self.command("POST", &format!("{element}/value"), &json!({ "text": text }));
+        self.act(selector, "clear", &json!({}));
+        self.act(selector, "value", &json!({ "text": text }));
     }
 
     /// Writes into the dialogue that is open, and closes it.
@@ -100,9 +118,13 @@ impl Browser {
         self.command("POST", "/alert/accept", &json!({}));
     }
 
-    /// The text that is shown at an element; empty while it is hidden.
+    /// The text that is shown at an element; empty while it is hidden. Found and read at once, because
+    /// the page may replace it.
     pub fn text(&self, selector: &str) -> String {
-        let text = self.command("GET", &format!("{}/text", self.element(selector)), &Value::Null);
+        let script = "const it = document.querySelector(arguments[0]); \
+            return it && it.checkVisibility() ? it.innerText.trim() : '';";
+        let asked = json!({ "script": script, "args": [selector] });
+        let text = self.command("POST", "/execute/sync", &asked);
         text.as_str().expect("text").to_owned()
     }
 

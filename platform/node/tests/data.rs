@@ -46,10 +46,13 @@ impl Drop for Directory {
     }
 }
 
-/// A connection to a node's SQLite file, past the node.
+/// A connection to a node's SQLite file, past the node; it waits while the node writes.
 pub fn sqlite(data: &Path) -> SqliteConnection {
     let file = data.join("troupe.db");
-    SqliteConnection::establish(&file.display().to_string()).expect("the file can be opened")
+    let mut connection =
+        SqliteConnection::establish(&file.display().to_string()).expect("the file can be opened");
+    connection.batch_execute("PRAGMA busy_timeout = 10000").expect("it can wait");
+    connection
 }
 
 pub fn run_sql(data: &Path, sql: &str) {
