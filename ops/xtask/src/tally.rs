@@ -8,6 +8,9 @@
 const SKIPPED: &str = "TROUPE-SKIPPED";
 /// Names of one sort that are printed at the end.
 const NAMES_MAX: usize = 30;
+/// Lines that are kept of what one failed test said, and of all of them.
+const SAID_OF_ONE_MAX: usize = 8;
+const SAID_MAX: usize = 60;
 
 /// Counts with the names of what did not pass.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,6 +20,9 @@ pub(crate) struct Tally {
     pub(crate) skipped: Vec<String>,
     ignored: usize,
     failures_claimed: usize,
+    said: Vec<String>,
+    /// How many more lines belong to what is being said.
+    listening: usize,
 }
 
 impl Tally {
@@ -48,6 +54,7 @@ impl Tally {
         } else {
             self.read_skip(line);
         }
+        self.listen(line);
     }
 
     /// Reads a line that a script printed in TAP form.
@@ -82,11 +89,16 @@ impl Tally {
         self.failed.extend(other.failed);
         self.skipped.extend(other.skipped);
         self.ignored += other.ignored;
+        self.said.extend(other.said);
+        self.said.truncate(SAID_MAX);
     }
 
     /// Prints what did not pass by name, and the closing line.
     pub(crate) fn print(&self) {
         println!();
+        for line in &self.said {
+            println!("SAID: {line}");
+        }
         print_names("NOT TESTED", &grouped(&self.skipped));
         print_names("FAILED", &grouped(&self.failed));
         println!("{}", self.closing_line());
@@ -100,6 +112,19 @@ impl Tally {
     fn closing_line(&self) -> String {
         let skipped = self.skipped.len() + self.ignored;
         format!("{} passed, {} failed, {skipped} skipped", self.passed, self.failed.len())
+    }
+
+    /// Keeps the beginning of what a failed test printed, and of an error of cargo: whoever reads only
+    /// the end of a log finds the cause there.
+    fn listen(&mut self, line: &str) {
+        let begins = line.starts_with("---- ") && line.ends_with(" stdout ----");
+        if begins || line.starts_with("error") {
+            self.listening = SAID_OF_ONE_MAX;
+        }
+        if self.listening > 0 && self.said.len() < SAID_MAX && !line.is_empty() {
+            self.said.push(line.to_owned());
+            self.listening -= 1;
+        }
     }
 
     fn read_skip(&mut self, line: &str) {
@@ -173,6 +198,18 @@ mod tests {
         tally.read_test_line("error: could not compile `troupe-blog`");
         tally.close("cargo test", false);
         assert_eq!(tally.closing_line(), "0 passed, 1 failed, 0 skipped");
+    }
+
+    #[test]
+    fn the_beginning_of_what_a_failed_test_said_is_kept() {
+        let mut tally = Tally::default();
+        for line in ["running 1 test", "---- outage::away stdout ----", "", "panicked at x.rs:1"] {
+            tally.read_test_line(line);
+        }
+        (0..100).for_each(|_| tally.read_test_line("a long log"));
+        tally.read_test_line("error: could not compile `troupe-blog`");
+        assert_eq!(tally.said[..2], ["---- outage::away stdout ----", "panicked at x.rs:1"]);
+        assert_eq!(tally.said.len(), SAID_OF_ONE_MAX + 1);
     }
 
     #[test]

@@ -3,15 +3,17 @@
 //! What could not be started is said loudly at the time and again at the end, and counts as
 //! skipped: a green line never hides a test that did not run.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::drill;
 use crate::faults;
 use crate::layers;
-use crate::process::{self, cargo, variable};
-use crate::programs::{KAFKA_FEATURES, Programs};
+use crate::process::{self, variable};
+use crate::programs::{Programs, tests_of_all};
 use crate::services::{self, Cache, Purpose, Started};
 use crate::tally::Tally;
 use crate::tour::{self, Variables};
@@ -81,23 +83,31 @@ fn run_suites(
     tally: &mut Tally,
 ) -> Result<()> {
     let kafka = is_given(KAFKA, variables) && can_build_kafka(tally);
-    let mut all = cargo_tests(kafka)?;
-    all.arg("--workspace");
-    tally.add(cargo_test("cargo test --workspace", with(all, variables))?);
+    let surroundings = surroundings(kafka, variables)?;
+    let mut all = tests_of_all(kafka);
+    all.arg("--no-fail-fast").envs(surroundings.clone());
+    tally.add(suite("cargo test --workspace", all)?);
 
-    let mut wire = cargo_tests(kafka)?;
-    wire.env("TROUPE_WIRE", "always");
-    for package in over_the_wire(workspace)? {
-        wire.args(["--package", &package]);
-    }
+    let programs = match Programs::build(kafka) {
+        Ok(programs) => programs,
+        Err(error) => {
+            tally.check(&format!("building the tests: {error:#}"), false);
+            return Ok(());
+        }
+    };
     println!("\nAgain with TROUPE_WIRE=always: every message through its encoding.");
-    tally.add(cargo_test("cargo test over the wire", with(wire, variables))?);
+    let before = tally.passed;
+    for test in programs.tests_in(&over_the_wire(workspace)?) {
+        let mut wire = test.command();
+        wire.envs(surroundings.clone()).env("TROUPE_WIRE", "always");
+        tally.add(suite("the tests over the wire", wire)?);
+    }
+    ensure!(tally.passed > before, "no test ran over the wire");
 
     if options.quick {
         tally.skip("the fault suite, the restore drill and the tour: left out by --quick");
         return Ok(());
     }
-    let programs = Programs::build(kafka)?;
     if kafka {
         faults::short(&programs, tally)?;
     } else {
@@ -118,43 +128,35 @@ fn can_build_kafka(tally: &mut Tally) -> bool {
     can
 }
 
-/// `cargo test` with all that is here.
-fn cargo_tests(kafka: bool) -> Result<Command> {
-    let mut tests = cargo();
-    tests.args(["test", "--no-fail-fast"]);
-    if kafka {
-        tests.args(["--features", KAFKA_FEATURES]);
-        if let Ok(libraries) = services::kafka::libraries(&Cache::new(false)?) {
-            tests.env(KAFKA_LIBRARIES, libraries);
-        }
+/// What tells the tests which servers there are.
+fn surroundings(kafka: bool, variables: &Variables) -> Result<Vec<(&'static str, OsString)>> {
+    let mut told: Vec<_> =
+        variables.iter().map(|(name, value)| (*name, OsString::from(value))).collect();
+    if kafka && let Ok(libraries) = services::kafka::libraries(&Cache::new(false)?) {
+        told.push((KAFKA_LIBRARIES, libraries.into()));
     }
-    Ok(tests)
+    Ok(told)
 }
 
 fn is_given(wanted: &str, variables: &Variables) -> bool {
     variables.iter().any(|(name, _)| *name == wanted) || variable(wanted).is_some()
 }
 
-fn cargo_test(what: &str, command: Command) -> Result<Tally> {
+fn suite(what: &str, command: Command) -> Result<Tally> {
     let mut tally = Tally::default();
     let status = process::stream(command, |line| tally.read_test_line(line))?;
     tally.close(what, status.success());
     Ok(tally)
 }
 
-fn with(mut command: Command, variables: &Variables) -> Command {
-    command.envs(variables.iter().map(|(name, value)| (*name, value)));
-    command
-}
-
-/// The full names of the packages that run again over the wire.
-fn over_the_wire(workspace: &Workspace) -> Result<Vec<String>> {
+/// The folders of the packages that run again over the wire.
+fn over_the_wire(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let services = layers::services(workspace)?;
     let matters = |name: &str| {
         ALSO_OVER_THE_WIRE.contains(&name) || services.iter().any(|service| service == name)
     };
     let packages = workspace.packages.iter().filter(|package| matters(&package.name));
-    Ok(packages.map(|package| package.full_name.clone()).collect())
+    Ok(packages.map(|package| workspace.root.join(&package.directory)).collect())
 }
 
 #[cfg(test)]

@@ -25,8 +25,6 @@ pub(crate) struct Workspace {
 pub(crate) struct Package {
     /// The name without our prefix, as ARCHITECTURE.md uses it.
     pub(crate) name: String,
-    /// The name as cargo knows it.
-    pub(crate) full_name: String,
     /// Its folder, relative to the root.
     pub(crate) directory: PathBuf,
     /// What its manifest names.
@@ -67,7 +65,6 @@ impl Workspace {
 
 impl Package {
     fn from_metadata(package: &Value, root: &Path) -> Result<Self> {
-        let full_name = string(package, "name")?.to_owned();
         let manifest = Path::new(string(package, "manifest_path")?);
         let directory = manifest.parent().unwrap_or(manifest);
         let directory = directory.strip_prefix(root).unwrap_or(directory).to_owned();
@@ -81,7 +78,7 @@ impl Package {
                 only_tests: dependency.get("kind").and_then(Value::as_str) == Some("dev"),
             });
         }
-        Ok(Self { name: short(&full_name).to_owned(), full_name, directory, dependencies })
+        Ok(Self { name: short(string(package, "name")?).to_owned(), directory, dependencies })
     }
 }
 
