@@ -7,6 +7,7 @@ mod house;
 mod lifecycle;
 mod media;
 mod module;
+mod plans;
 mod posts;
 mod public;
 mod repository;

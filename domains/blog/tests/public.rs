@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use troupe_identity_messages::{ORGANISATION_SUSPENDED, OrganisationEvent, OrganisationStatus};
 use troupe_kernel::{Event, StatusCode, header};
 
-use crate::house::{House, each, in_both, text};
+use crate::house::{House, each, in_both, in_both_with, text};
 
 const LIST: &str = "/v1/public/acme/posts";
 
@@ -144,21 +144,20 @@ async fn the_event_of_a_change_forgets_what_a_racing_reader_put_back() {
     .await;
 }
 
+/// Gives a post of version 2 one slug after the other.
+async fn rename(house: &House, path: &str, slugs: &[&str]) {
+    for (version, slug) in (2..).zip(slugs) {
+        let change = house.patch(path).by(house.author).if_match(&json!(version));
+        change.json(&json!({ "slug": slug })).expect(StatusCode::OK).await;
+    }
+}
+
 #[tokio::test]
 async fn an_old_slug_leads_to_the_current_one() {
     in_both(async |house| {
         let post = house.published(house.author, "First", "").await;
         let path = format!("/v1/blog/posts/{}", text(&post["id"]));
-        for (version, slug) in [(2, "second"), (3, "third")] {
-            let change = json!({ "slug": slug });
-            house
-                .patch(&path)
-                .by(house.author)
-                .if_match(&json!(version))
-                .json(&change)
-                .expect(StatusCode::OK)
-                .await;
-        }
+        rename(house, &path, &["second", "third"]).await;
         for _ in 0..2 {
             for old in ["first", "second"] {
                 let moved = house.get(&format!("{LIST}/{old}")).send().await;
@@ -169,6 +168,20 @@ async fn an_old_slug_leads_to_the_current_one() {
         assert_eq!(text(&read(house, "third").await["title"]), "First");
         house.post(&format!("{path}/unpublish")).by(house.author).expect(StatusCode::OK).await;
         assert_eq!(house.get(&format!("{LIST}/first")).refused(404).await, "blog.post.not_found");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_oldest_of_too_many_slugs_is_free_again() {
+    in_both_with("blog.redirects_max = 1", async |house| {
+        let post = house.published(house.author, "First", "").await;
+        rename(house, &format!("/v1/blog/posts/{}", text(&post["id"])), &["second", "third"]).await;
+        assert_eq!(house.get(&format!("{LIST}/first")).refused(404).await, "blog.post.not_found");
+        let moved = house.get(&format!("{LIST}/second")).send().await;
+        assert_eq!(moved.status, StatusCode::MOVED_PERMANENTLY);
+        let other = house.published(house.author, "First", "").await;
+        assert_eq!(text(&other["slug"]), "first");
     })
     .await;
 }

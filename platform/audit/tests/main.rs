@@ -3,6 +3,7 @@
 mod actors;
 mod forging;
 mod house;
+mod plans;
 mod routes;
 mod sealing;
 mod tampering;

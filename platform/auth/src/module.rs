@@ -50,7 +50,13 @@ use crate::service::{Desk, Shared};
 /// The tables of auth.
 pub const MIGRATIONS: &[Migration] = troupe_database::migrations!(
     "auth",
-    ["0001_auth", "0002_second_factor", "0003_external_identities", "0004_passkeys"]
+    [
+        "0001_auth",
+        "0002_second_factor",
+        "0003_external_identities",
+        "0004_passkeys",
+        "0005_lookups",
+    ]
 );
 
 /// What the node and the command line use of auth; provided in the container.

@@ -16,6 +16,7 @@ mod passkey_rows;
 mod passkey_rules;
 mod passkeys;
 mod passwords;
+mod plans;
 mod reauthentication;
 mod repositories;
 mod resets;

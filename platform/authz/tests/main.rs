@@ -5,6 +5,7 @@ mod bindings;
 mod decisions;
 mod house;
 mod members;
+mod plans;
 mod policies;
 mod roles;
 mod routes;

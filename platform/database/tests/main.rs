@@ -11,6 +11,7 @@ mod migrating;
 mod notes;
 mod opening;
 mod outbox;
+mod plans;
 mod replica;
 mod servers;
 mod tls;

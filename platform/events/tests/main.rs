@@ -9,6 +9,7 @@ mod delivering;
 mod kafka;
 mod nodes;
 mod place;
+mod plans;
 mod recorder;
 mod restored;
 mod retaining;

@@ -10,6 +10,7 @@ mod invitations;
 mod members;
 mod notices;
 mod organisations;
+mod plans;
 mod profile;
 mod repositories;
 mod routes;

@@ -5,5 +5,6 @@
 mod failing;
 mod handling;
 mod losing;
+mod plans;
 mod scheduling;
 mod worker;

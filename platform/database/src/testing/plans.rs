@@ -152,12 +152,13 @@ fn grouped(
     grouped
 }
 
-/// Times become whole days from now, so that a test that runs a moment later asks the same.
+/// Times become whole days before now, so that a test that runs a moment later asks the same. One that is
+/// still to come becomes now: a test asks with it for what a sweep would find later.
 fn round_times(statement: &mut Statement, now: i64) {
     for (value, kind) in statement.values.iter_mut().zip(&statement.types) {
         if let Some(away) = away(value.as_deref(), *kind, now) {
             let days = away.saturating_add(DAY_MICROS / 2).div_euclid(DAY_MICROS);
-            let time = now + days.clamp(-DAYS_MAX, DAYS_MAX) * DAY_MICROS;
+            let time = now + days.clamp(-DAYS_MAX, 0) * DAY_MICROS;
             *value = Some(time.to_be_bytes().to_vec());
         }
     }
@@ -393,7 +394,8 @@ mod tests {
         };
         assert_eq!(at(now + 1_000), at(now - 1_000));
         assert_eq!(at(now - 500 * DAY_MICROS), at(now - DAYS_MAX * DAY_MICROS));
-        assert!(weight(&at(now), now) > weight(&at(now + DAY_MICROS), now));
+        assert_eq!(at(now + 3 * DAY_MICROS), at(now));
+        assert!(weight(&at(now), now) > weight(&at(now - DAY_MICROS), now));
     }
 
     #[test]

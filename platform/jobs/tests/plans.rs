@@ -1,0 +1,20 @@
+//! How each statement of the scheduler is answered, as a snapshot: a lost index shows in review.
+
+use troupe_database::testing::{Filling, Planned, plans};
+use troupe_jobs::MIGRATIONS;
+
+const FILLINGS: &[Filling] = &[Filling::of("schedules", &[]).rows(20)];
+
+#[tokio::test]
+async fn every_statement_has_a_plan_that_reads_no_large_table_whole() {
+    let planned = Planned {
+        folder: env!("CARGO_MANIFEST_DIR"),
+        migrations: MIGRATIONS,
+        fillings: FILLINGS,
+        tests: &[],
+        unsent: &[],
+        scanning: &[("store::stats", "counts all jobs, when a person asks")],
+    };
+    let Some(plans) = plans(&planned).await else { return };
+    insta::assert_snapshot!(plans.name, plans.text);
+}
