@@ -101,9 +101,7 @@ impl TestDatabase {
             Dialect::Postgres => match postgres_url() {
                 Some(server) => Some(Self::postgres(&server, &plan).await),
                 None => {
-                    let test = std::thread::current().name().unwrap_or("?").to_owned();
-                    let mut stderr = std::io::stderr();
-                    drop(writeln!(stderr, "{SKIPPED}: {test} ({POSTGRES_VARIABLE} is not set)"));
+                    skip(&format!("{POSTGRES_VARIABLE} is not set"));
                     None
                 }
             },
@@ -262,6 +260,12 @@ async fn admin(server: &str) -> AsyncPgConnection {
 )]
 pub fn postgres_url() -> Option<String> {
     std::env::var(POSTGRES_VARIABLE).ok().filter(|url| !url.is_empty())
+}
+
+/// Says past the capture of output that the running test does not run in full.
+fn skip(why: &str) {
+    let test = std::thread::current().name().unwrap_or("?").to_owned();
+    drop(writeln!(std::io::stderr(), "{SKIPPED}: {test} ({why})"));
 }
 
 /// The server's URL with another database.

@@ -34,6 +34,8 @@ const LARGE_ROWS: f32 = 1_000.0;
 const RANDOM: [Type; 3] = [Type::UUID, Type::UUID_ARRAY, Type::BYTEA];
 /// What writing to a string promises.
 const WRITES: &str = "a string takes what is written";
+/// Tells insta to write snapshots.
+const RENEWING: &str = "INSTA_UPDATE";
 const DAY_MICROS: i64 = 86_400_000_000;
 const SECS_TO_2000: i64 = 946_684_800;
 /// No row has a time so many days away: all such times are alike.
@@ -65,7 +67,8 @@ pub struct Plans {
     pub text: String,
 }
 
-/// Plans the statements; none where there is no server, and in the process that records.
+/// Plans the statements; none where there is no server or one whose plans are not kept, and in the process
+/// that records.
 ///
 /// # Panics
 /// When the tests fail, when a `run!` was not sent or a large table is read from end to end without a
@@ -75,14 +78,21 @@ pub async fn plans(planned: &Planned<'_>) -> Option<Plans> {
         return None;
     }
     let database = TestDatabase::create(Dialect::Postgres, planned.migrations).await?;
-    let statements = sent(planned);
     let root = Path::new(planned.folder);
+    let client = connect(database.url()).await;
+    let name = format!("postgres_{}", major(&client).await);
+    if !is_kept(root, &name) {
+        super::skip(&format!("no plans of {name} are kept: {RENEWING}=always writes them"));
+        drop(client);
+        database.remove().await;
+        return None;
+    }
+    let statements = sent(planned);
     let workspace = root.ancestors().nth(2).expect("a crate lies two folders deep");
     let folder =
         root.strip_prefix(workspace).expect("it lies below").to_string_lossy().into_owned();
     let sites = sites(root, &folder);
 
-    let client = connect(database.url()).await;
     fill(&client, planned.fillings).await;
     let now = (SystemClock.now().as_secs() - SECS_TO_2000) * 1_000_000;
     let by_site = grouped(statements, &sites, now);
@@ -102,15 +112,22 @@ pub async fn plans(planned: &Planned<'_>) -> Option<Plans> {
         }
     }
     faults.extend(unreasoned(&scans, planned.scanning));
-    let major: i32 = client
-        .query_one("SELECT current_setting('server_version_num')::integer / 10000", &[])
-        .await
-        .expect("the server tells its version")
-        .get(0);
     drop(client);
     database.remove().await;
     assert!(faults.is_empty(), "{}\n\n{text}", faults.join("\n"));
-    Some(Plans { name: format!("postgres_{major}"), text })
+    Some(Plans { name, text })
+}
+
+async fn major(client: &Client) -> i32 {
+    let question = "SELECT current_setting('server_version_num')::integer / 10000";
+    client.query_one(question, &[]).await.expect("the server tells its version").get(0)
+}
+
+/// Whether there is a snapshot to compare with, or one is to be written.
+#[expect(clippy::disallowed_methods, reason = "the variable by which insta is told to write")]
+fn is_kept(root: &Path, name: &str) -> bool {
+    let snapshot = root.join(format!("tests/snapshots/main__plans__{name}.snap"));
+    snapshot.exists() || std::env::var_os(RENEWING).is_some()
 }
 
 /// Runs the crate's tests in a process that records, and once more when one fails: whether they pass
