@@ -19,6 +19,7 @@ mod current;
 mod deadlines;
 mod failure;
 mod host;
+mod ids;
 mod lock;
 mod mailbox;
 mod message;

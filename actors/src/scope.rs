@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+use crate::ids::trace_id;
 use crate::principal::{PermissionSet, Principal, PrincipalKind};
 use crate::time::{Deadline, Moment};
 
@@ -206,7 +207,7 @@ impl Scope {
     /// A scope for work of the platform itself, which acts as the system principal `label`.
     #[must_use]
     pub fn system(label: &str, within: Duration) -> Self {
-        let mut origin = Origin::new(Uuid::now_v7());
+        let mut origin = Origin::new(trace_id());
         origin.principal = Some(Arc::new(Principal {
             subject: Uuid::nil(),
             kind: PrincipalKind::System,
@@ -282,7 +283,7 @@ impl Scope {
 
     /// The origin for change; a scope without one gets a new one.
     pub fn origin_mut(&mut self) -> &mut Origin {
-        Arc::make_mut(self.origin.get_or_insert_with(|| Arc::new(Origin::new(Uuid::now_v7()))))
+        Arc::make_mut(self.origin.get_or_insert_with(|| Arc::new(Origin::new(trace_id()))))
     }
 
     /// Who acts.

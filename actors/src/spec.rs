@@ -24,6 +24,8 @@ const DEFAULT_STOP_WITHIN: Duration = Duration::from_secs(5);
 const DEFAULT_START_WITHIN: Duration = Duration::from_secs(30);
 /// After the drain deadline an actor has this long for its `stop` before it is killed.
 const STOP_GRACE: Duration = Duration::from_millis(500);
+/// It has this long even when the whole system is late.
+const STOP_GRACE_MIN: Duration = Duration::from_millis(50);
 
 /// When a supervisor restarts a child that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -297,6 +299,7 @@ impl<S: Service> Starter for Worker<S> {
         Box::pin(async move {
             self.node.set_state(ActorState::Stopping);
             let grace = if mode == StopMode::Keep { within } else { STOP_GRACE };
+            let grace = self.lane.system.time_to_stop(grace).max(STOP_GRACE_MIN);
             self.lane.ask_to_stop(self.index);
             if cell.wait(Some(grace)).await.is_err() {
                 kill(&cell, grace).await;
@@ -334,6 +337,7 @@ impl<M: Message> Starter for LaneOwner<M> {
         Box::pin(async move {
             if mode == StopMode::Drain {
                 self.lane.begin_drain();
+                let within = self.lane.system.time_to_stop(within);
                 if tokio::time::timeout(within, self.lane.drained()).await.is_err() {
                     let waiting = self.lane.depth();
                     tracing::warn!(actor = %self.lane.node.path(), waiting, "the drain deadline passed");

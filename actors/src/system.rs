@@ -1,11 +1,12 @@
 //! An actor system: what all actors of a node share, and the way to start and stop them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::cores::Cores;
 use crate::deadlines::DeadlineTable;
@@ -68,6 +69,7 @@ pub(crate) struct Shared {
     next_id: AtomicU32,
     coarse_nanos: AtomicU64,
     ticking: AtomicBool,
+    stop_by: OnceLock<Instant>,
     pub(crate) deadlines: &'static DeadlineTable,
     pub(crate) registry: Registry,
     pub(crate) kinds: KindTable,
@@ -93,6 +95,7 @@ impl System {
                 next_id: AtomicU32::new(1),
                 coarse_nanos: AtomicU64::new(Moment::now().as_nanos()),
                 ticking: AtomicBool::new(false),
+                stop_by: OnceLock::new(),
                 deadlines: DeadlineTable::leaked(config.wire_always),
                 registry: Registry::default(),
                 kinds: KindTable::default(),
@@ -112,6 +115,18 @@ impl System {
     /// The failure of the first child that does not start; what had started is stopped again.
     pub async fn start(&self, root: ChildSpec) -> Result<Running, Failure> {
         Running::start(self.clone(), root).await
+    }
+
+    /// Bounds the time in which all actors that still run may stop, one after the other: each has what
+    /// is left of it, and no more than its own. The first call counts.
+    pub fn stop_within(&self, limit: Duration) {
+        self.shared.stop_by.get_or_init(|| Instant::now() + limit);
+    }
+
+    /// What is left for an actor that may take `own` to stop.
+    pub(crate) fn time_to_stop(&self, own: Duration) -> Duration {
+        let left = |by: &Instant| by.saturating_duration_since(Instant::now());
+        self.shared.stop_by.get().map_or(own, |by| own.min(left(by)))
     }
 
     /// The name of the node.

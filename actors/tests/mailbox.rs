@@ -1,10 +1,12 @@
 //! Bounds, priorities and dead letters.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use troupe_actors::{DeadReason, FailureKind, Priority, Scope};
+use tokio::time::Instant;
+use troupe_actors::{DeadReason, FailureKind, Priority, Scope, Supervisor};
 
-use crate::shop::{Add, AddLater, Note, Slow, eventually, open, scope};
+use crate::shop::{Add, AddLater, Note, Slow, eventually, open, scope, shop, system};
 
 #[tokio::test]
 async fn a_full_mailbox_refuses_with_a_wait_and_the_service_goes_on() {
@@ -52,6 +54,33 @@ async fn what_a_stopped_service_had_no_time_for_becomes_dead_letters() {
     assert_eq!(dead.len(), 2);
     assert!(dead.iter().all(|letter| letter.reason == DeadReason::Stopped));
     assert!(dead.iter().any(|letter| letter.payload.contains("left over") && !letter.asked));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_system_stops_within_its_own_time_however_many_actors_use_up_theirs() {
+    let system = system();
+    let opened = (0..5).map(|number| {
+        let (spec, tally) = shop(&system, &format!("shop-{number}"));
+        let (shop, child) = spec.stop_within(Duration::from_secs(10)).build();
+        (shop, child, tally)
+    });
+    let (mut shops, mut children, mut tallies) = (Vec::new(), Vec::new(), Vec::new());
+    for (shop, child, tally) in opened {
+        shops.push(shop);
+        children.push(child);
+        tallies.push(tally);
+    }
+    let root = Supervisor::new(&system, "root").children(children).into_spec();
+    let running = system.start(root).await.expect("starts");
+    for shop in &shops[1..] {
+        shop.tell(&scope(), Slow { wait_ms: 60_000 }).expect("accepted");
+    }
+    let began = Instant::now();
+    system.stop_within(Duration::from_secs(12));
+    running.shutdown().await;
+    let took = began.elapsed();
+    assert!(took >= Duration::from_secs(12) && took < Duration::from_secs(16), "{took:?}");
+    assert_eq!(tallies[0].stops.load(Ordering::SeqCst), 1, "the last one ends in order");
 }
 
 #[tokio::test]

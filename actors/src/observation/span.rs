@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
-use uuid::Uuid;
 
 use crate::current::current_origin;
+use crate::ids::span_id;
 use crate::scope::Origin;
 use crate::time::Moment;
 
@@ -127,7 +127,7 @@ pub fn child_span(name: &'static str, kind: SpanKind) -> Option<OpenSpan> {
 impl OpenSpan {
     fn begin(trace: u128, parent: u64, name: Cow<'static, str>, kind: SpanKind) -> Self {
         let began = Moment::now();
-        let id = new_id();
+        let id = span_id();
         let span = Span {
             trace,
             id,
@@ -182,11 +182,6 @@ impl Drop for OpenSpan {
     fn drop(&mut self) {
         self.finish(Some(Cow::Borrowed("given_up")));
     }
-}
-
-/// An id that no other span of the trace has; never zero.
-fn new_id() -> u64 {
-    Uuid::now_v7().as_u64_pair().1
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! One turn of a consumer: make sure of the lease, read what is new, deliver it, store the offset.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,8 @@ pub(crate) struct Reader {
     pub(crate) label: String,
     /// Counts its deliveries.
     pub(crate) delivered: metrics::Counter,
+    /// Whether the last turn failed.
+    is_failing: Arc<AtomicBool>,
 }
 
 /// The lease and the offset while this node delivers to the consumer.
@@ -81,12 +85,17 @@ impl Worker for Reader {
     async fn turn(&self, held: Option<Held>, is_poll: bool) -> Turn {
         let mut hold = held;
         if is_poll && let Err(failure) = self.replay_asked(&mut hold).await {
-            tracing::warn!(consumer = self.name(), %failure, "the replays of a consumer could not be done");
+            self.tell_failure(&failure, "the replays of a consumer could not be done");
         }
         match self.advance(&mut hold).await {
-            Ok((next, moved)) => Turn { held: hold, next, moved },
+            Ok((next, moved)) => {
+                if self.is_failing.swap(false, Ordering::Relaxed) {
+                    tracing::info!(consumer = self.name(), "the turns of a consumer succeed again");
+                }
+                Turn { held: hold, next, moved }
+            }
             Err(failure) => {
-                tracing::warn!(consumer = self.name(), %failure, "a turn of a consumer failed");
+                self.tell_failure(&failure, "a turn of a consumer failed");
                 Turn { held: None, next: Next::Standby, moved: false }
             }
         }
@@ -107,6 +116,15 @@ impl Worker for Reader {
 }
 
 impl Reader {
+    /// A database that is away fails every turn: the first one is told.
+    fn tell_failure(&self, failure: &Failure, what: &str) {
+        if self.is_failing.swap(true, Ordering::Relaxed) {
+            tracing::debug!(consumer = self.name(), %failure, "{what}");
+        } else {
+            tracing::warn!(consumer = self.name(), %failure, "{what}");
+        }
+    }
+
     pub(crate) fn new(
         db: &Db,
         config: &EventsConfig,
@@ -125,6 +143,7 @@ impl Reader {
             prefix,
             label,
             delivered,
+            is_failing: Arc::default(),
         }
     }
 

@@ -52,6 +52,8 @@ pub struct Composed {
     blobs: Blobs,
     pub plan: Plan,
     pub edge: EdgeConfig,
+    /// Time for the whole node to stop.
+    pub stop_timeout: Duration,
     /// Which requests are traced.
     pub sampling: Sampling,
     /// What the nodes share; none keeps everything in this one.
@@ -122,6 +124,7 @@ pub fn wire(config: Config) -> Result<Composed, Stop> {
         blobs,
         plan,
         edge,
+        stop_timeout: node.stop_timeout,
         sampling: traces.sampling(),
         redis,
         redis_child,

@@ -1,7 +1,13 @@
 //! The section `node` of the configuration.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
-use troupe_kernel::config::{ConfigFault, ConfigSection};
+use troupe_kernel::config::{ConfigFault, ConfigSection, units};
+
+/// What a node may take to stop.
+const STOP_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(10);
 
 /// The node itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -19,6 +25,11 @@ pub struct NodeConfig {
     /// request changes threads for its service at most. `shared`: one pool of threads does all.
     /// `auto`: `cores` where there are several.
     pub runtime: Runtime,
+    /// Time for the whole node to stop: the requests at work (`edge.drain_timeout`), then the actors, one
+    /// after the other. What is not done by then is given up, as it would be when the machine goes. A
+    /// little less than what runs the node waits before it kills it.
+    #[serde(with = "units::duration")]
+    pub stop_timeout: Duration,
 }
 
 /// Which threads do what.
@@ -61,6 +72,7 @@ impl Default for NodeConfig {
             public_url: String::new(),
             wire: Wire::Native,
             runtime: Runtime::Auto,
+            stop_timeout: Duration::from_secs(28),
         }
     }
 }
@@ -76,6 +88,9 @@ impl ConfigSection for NodeConfig {
         }
         if self.name.is_empty() || self.name.len() > 63 || !self.name.bytes().all(plain) {
             return vec![ConfigFault::new("name", "has 1 to 63 letters, digits, - and _")];
+        }
+        if !STOP_TIMEOUT.contains(&self.stop_timeout) {
+            return vec![ConfigFault::new("stop_timeout", "is between 1s and 10m")];
         }
         Vec::new()
     }

@@ -158,15 +158,10 @@ async fn read_post(blog: &Blog, scope: &Scope, query: &ReadPublicPost) -> Result
     if let Some(served) = caching::kept(blog, wanted).await {
         return Ok(served);
     }
-    let find = async || -> Result<PublishedPost, Failure> {
-        let found = blog.published.get(scope, (tenant.uuid(), query.slug.clone())).await?;
-        Ok(found.ok_or(BlogError::PostNotFound)?)
-    };
-    // Which post it is says under which tag it is kept; what is kept is read after that.
-    let seen = if caching::keeps(blog) { Some(find().await?.id) } else { None };
+    let seen = seen_for_tag(blog, scope, tenant, &query.slug).await?;
     let tags = seen.iter().map(|id| caching::post_tag(tenant, id.to())).collect();
     caching::fill(blog, wanted, tags, async {
-        let found = find().await?;
+        let found = find_post(blog, scope, tenant, &query.slug).await?;
         let is_same = seen == Some(found.id);
         let mut made = if found.slug == found.found_by {
             make_post(blog, scope, found).await?
@@ -178,6 +173,30 @@ async fn read_post(blog: &Blog, scope: &Scope, query: &ReadPublicPost) -> Result
         Ok(made)
     })
     .await
+}
+
+async fn find_post(
+    blog: &Blog,
+    scope: &Scope,
+    tenant: TenantId,
+    slug: &str,
+) -> Result<PublishedPost, Failure> {
+    let found = blog.published.get(scope, (tenant.uuid(), slug.to_owned())).await?;
+    Ok(found.ok_or(BlogError::PostNotFound)?)
+}
+
+/// Which post an answer is about says under which tag it is kept; what is kept is read after that. None
+/// where nothing is kept.
+async fn seen_for_tag(
+    blog: &Blog,
+    scope: &Scope,
+    tenant: TenantId,
+    slug: &str,
+) -> Result<Option<DbUuid>, Failure> {
+    if !caching::keeps(blog) {
+        return Ok(None);
+    }
+    Ok(Some(find_post(blog, scope, tenant, slug).await?.id))
 }
 
 async fn make_post(blog: &Blog, scope: &Scope, found: PublishedPost) -> Result<Made, Failure> {
@@ -347,11 +366,7 @@ async fn list_comments(
     if let Some(served) = caching::kept(blog, wanted).await {
         return Ok(served);
     }
-    let find = async || -> Result<PublishedPost, Failure> {
-        let found = blog.published.get(scope, (tenant.uuid(), query.slug.clone())).await?;
-        Ok(found.ok_or(BlogError::PostNotFound)?)
-    };
-    let seen = if caching::keeps(blog) { Some(find().await?.id) } else { None };
+    let seen = seen_for_tag(blog, scope, tenant, &query.slug).await?;
     let tags = seen.iter().map(|id| caching::post_tag(tenant, id.to())).collect();
     caching::fill(blog, wanted, tags, async {
         let (slug, rows) = (query.slug.clone(), query.page.rows());

@@ -145,21 +145,33 @@ impl Relay {
     }
 
     /// Publishes what is in the log after a place, which moves on with the acknowledgements. While one
-    /// batch is under way the next is read.
+    /// batch departs and the one before it lands the next is read.
     async fn publish(&self, acknowledged: &mut Position) -> Result<Next, Stopped> {
-        let mut cursor = *acknowledged;
+        let mut entries = self.fetch(*acknowledged, *acknowledged).await?;
         let mut before = Flight::default();
         for _ in 0..BATCHES_MAX {
-            let entries = self.fetch(*acknowledged, cursor).await?;
             let is_last = entries.len() < self.kafka.config.publish_batch_max;
-            cursor = entries.last().map_or(cursor, |entry| entry.position);
-            let flight = self.with_lease(self.depart(entries)).await??;
-            self.with_lease(self.land(before, acknowledged)).await??;
-            before = flight;
+            let cursor = entries.last().map_or(*acknowledged, |entry| entry.position);
+            let reading = async {
+                match is_last {
+                    true => Ok(Vec::new()),
+                    false => self.fetch(*acknowledged, cursor).await,
+                }
+            };
+            let mut landed = *acknowledged;
+            let flying = self.with_lease(async {
+                let flight = self.depart(entries).await?;
+                self.land(before, &mut landed).await?;
+                Ok::<_, Stopped>(flight)
+            });
+            let (next, flown) = tokio::join!(reading, flying);
+            *acknowledged = landed;
+            before = flown??;
             if is_last {
                 self.with_lease(self.land(before, acknowledged)).await??;
                 return Ok(Next::Idle);
             }
+            entries = next?;
         }
         self.with_lease(self.land(before, acknowledged)).await??;
         Ok(Next::More)

@@ -150,6 +150,7 @@ async fn greet(composed: &Composed, edge: &Edge, data: &str) -> Result<(), Stop>
 
 /// No new connections, requests at work finish, then the actors in reverse order.
 async fn stop(mut composed: Composed, edge: &Edge, front: Running, running: Running) {
+    composed.system.stop_within(composed.stop_timeout);
     match edge.drain().await {
         Ok(drained) => tracing::info!(?drained, "the edge is drained"),
         Err(failure) => tracing::warn!(%failure, "the edge could not be drained"),
