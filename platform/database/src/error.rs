@@ -5,10 +5,16 @@
 //! logged here, where the error becomes a failure, and never reach the caller.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use diesel::ConnectionError;
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as DieselError};
 use troupe_kernel::{Failure, FailureKind};
+
+use crate::seldom::Seldom;
+
+/// What is said of a database that is away: every statement would say the same.
+static AWAY: Seldom = Seldom::every(Duration::from_secs(5));
 
 /// What a repository function answers.
 pub type DbResult<T> = Result<T, DbError>;
@@ -305,7 +311,9 @@ impl From<DbError> for Failure {
             DbError::Unreachable { detail }
             | DbError::Credentials { detail }
             | DbError::Tls { detail } => {
-                tracing::error!(%detail, "the database is not reachable");
+                if let Some(left_out) = AWAY.next(Instant::now()) {
+                    tracing::error!(%detail, left_out, "the database is not reachable");
+                }
                 Failure::unavailable(
                     "database.unreachable",
                     "the database does not answer; try again later",

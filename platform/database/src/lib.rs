@@ -181,6 +181,7 @@ mod postgres;
 pub mod prelude;
 mod query;
 pub mod schema;
+mod seldom;
 mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;

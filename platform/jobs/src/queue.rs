@@ -128,7 +128,7 @@ impl Queue {
             let jobs = match claimed {
                 Ok(Ok(jobs)) => jobs,
                 Ok(Err(failure)) => {
-                    tracing::warn!(queue = &*queue, %failure, "a queue could not look for jobs");
+                    tracing::debug!(queue = &*queue, %failure, "a queue could not look for jobs");
                     Vec::new()
                 }
                 Err(_) => Vec::new(),
@@ -252,7 +252,7 @@ impl Service for Queue {
             }
             QueueMessage::Poll(_) => {
                 if let Err(failure) = self.poll().await {
-                    tracing::warn!(queue = &*self.name, %failure, "a queue could not look for lost jobs");
+                    tracing::debug!(queue = &*self.name, %failure, "a queue could not look for lost jobs");
                 }
                 self.look(ctx)
             }
