@@ -6,8 +6,13 @@
 
 use std::time::Duration;
 
-use diesel::sql_types::Bool;
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::pg::{Pg, PgValue};
+use diesel::sql_types::{Bool, Text};
+use diesel::sqlite::Sqlite;
 use serde::{Deserialize, Serialize};
+use troupe_database::JsonDoc;
 use troupe_database::prelude::*;
 use troupe_database::schema::{consumer_offsets, outbox};
 use troupe_kernel::{Event, TenantId, Timestamp, Uuid};
@@ -28,6 +33,44 @@ pub(crate) struct Entry {
     pub(crate) event: Event,
 }
 
+/// One event with its place, whose data nobody has read.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub(crate) position: Position,
+    /// Without its data.
+    pub(crate) head: Event,
+    /// JSON.
+    pub(crate) data: String,
+}
+
+impl Line {
+    pub(crate) fn read(self) -> DbResult<Entry> {
+        let data = serde_json::from_str(&self.data)
+            .map_err(|error| DbError::Value { detail: format!("the data of an event: {error}") })?;
+        Ok(Entry { position: self.position, event: Event { data, ..self.head } })
+    }
+}
+
+/// A document as the database has it.
+#[derive(Debug, FromSqlRow)]
+struct JsonText(String);
+
+impl FromSql<JsonDoc, Pg> for JsonText {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        // On the wire a jsonb is the version of its format, which is 1, and text.
+        match value.as_bytes() {
+            [1, text @ ..] => Ok(Self(std::str::from_utf8(text)?.to_owned())),
+            _ => Err("a jsonb of another version".into()),
+        }
+    }
+}
+
+impl FromSql<JsonDoc, Sqlite> for JsonText {
+    fn from_sql(value: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        FromSql::<Text, Sqlite>::from_sql(value).map(Self)
+    }
+}
+
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = outbox)]
 struct OutboxRow {
@@ -40,15 +83,15 @@ struct OutboxRow {
     tenant: Option<DbUuid>,
     occurred_at: DbTimestamp,
     schema_version: i32,
-    data: Json,
+    data: JsonText,
     trace: Option<String>,
 }
 
-impl From<OutboxRow> for Entry {
+impl From<OutboxRow> for Line {
     fn from(row: OutboxRow) -> Self {
         Self {
             position: Position { transaction: row.transaction_id, number: row.position },
-            event: Event {
+            head: Event {
                 id: row.event_id.0,
                 kind: row.kind,
                 source: row.source,
@@ -56,9 +99,10 @@ impl From<OutboxRow> for Entry {
                 tenant: row.tenant.map(DbUuid::to::<TenantId>),
                 time: row.occurred_at.0,
                 schema_version: u16::try_from(row.schema_version).unwrap_or(u16::MAX),
-                data: row.data.0,
+                data: serde_json::Value::Null,
                 trace: row.trace,
             },
+            data: row.data.0,
         }
     }
 }
@@ -99,6 +143,18 @@ pub(crate) async fn read(
     prefix: &str,
     limit: i64,
 ) -> DbResult<Vec<Entry>> {
+    let lines = lines(conn, after, until, prefix, limit).await?;
+    lines.into_iter().map(Line::read).collect()
+}
+
+/// The same, for one who hands the data on as it is.
+pub(crate) async fn lines(
+    conn: &mut DbConn,
+    after: Position,
+    until: Position,
+    prefix: &str,
+    limit: i64,
+) -> DbResult<Vec<Line>> {
     let columns = (outbox::transaction_id, outbox::position);
     let place = |at: Position| Some((at.transaction, at.number));
     // One row value past the end, because the comparison is strict.
@@ -111,7 +167,7 @@ pub(crate) async fn read(
         .limit(limit)
         .select(OutboxRow::as_select())
         .load(c))?;
-    Ok(rows.into_iter().map(Entry::from).collect())
+    Ok(rows.into_iter().map(Line::from).collect())
 }
 
 /// Who wants to deliver, and until when.

@@ -19,6 +19,7 @@ use super::client::{Watch, settings};
 use super::cloud_event;
 use super::condition::Condition;
 use crate::kafka_config::KafkaConfig;
+use crate::log::Line;
 
 /// Between two looks whether a full queue has room.
 const QUEUE_WAIT: Duration = Duration::from_millis(5);
@@ -38,9 +39,22 @@ pub(crate) struct Record {
 impl Record {
     /// An event for a topic; its subject is the key.
     pub(crate) fn of(event: &Event, topic: Arc<str>) -> Self {
-        let cloud_event::Encoded { headers, payload } = cloud_event::encode(event);
-        let time_ms = event.time.as_micros().div_euclid(1_000);
-        Self { topic, key: event.subject.clone().into_bytes(), headers, payload, time_ms }
+        Self::with(event, event.data.to_string(), topic)
+    }
+
+    /// The same of a line of the log, whose data goes on as it is.
+    pub(crate) fn of_line(line: &Line, topic: Arc<str>) -> Self {
+        Self::with(&line.head, line.data.clone(), topic)
+    }
+
+    fn with(head: &Event, data: String, topic: Arc<str>) -> Self {
+        Self {
+            topic,
+            key: head.subject.clone().into_bytes(),
+            headers: cloud_event::headers(head),
+            payload: data.into_bytes(),
+            time_ms: head.time.as_micros().div_euclid(1_000),
+        }
     }
 }
 

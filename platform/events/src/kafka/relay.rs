@@ -19,7 +19,7 @@ use super::publisher::{Record, Refusal};
 use crate::config::EventsConfig;
 use crate::consumer::Worker;
 use crate::dead_letters::{self, DeadLetter};
-use crate::log::{self, Claim, Entry, Position};
+use crate::log::{self, Claim, Line, Position};
 use crate::turn::{Held, Next, REPLAYS_MAX, STATEMENT_TIMEOUT, Turn};
 
 /// The relay's name among the consumers of the log.
@@ -43,7 +43,7 @@ impl From<Failure> for Stopped {
 /// Events that were handed to the producer, in order.
 #[derive(Default)]
 struct Flight {
-    under_way: Vec<(Entry, Result<DeliveryFuture, Failure>)>,
+    under_way: Vec<(Line, Result<DeliveryFuture, Failure>)>,
 }
 
 /// Counts what was published when a flight has ended, however it did.
@@ -147,11 +147,11 @@ impl Relay {
     /// Publishes what is in the log after a place, which moves on with the acknowledgements. While one
     /// batch departs and the one before it lands the next is read.
     async fn publish(&self, acknowledged: &mut Position) -> Result<Next, Stopped> {
-        let mut entries = self.fetch(*acknowledged, *acknowledged).await?;
+        let mut lines = self.fetch(*acknowledged, *acknowledged).await?;
         let mut before = Flight::default();
         for _ in 0..BATCHES_MAX {
-            let is_last = entries.len() < self.kafka.config.publish_batch_max;
-            let cursor = entries.last().map_or(*acknowledged, |entry| entry.position);
+            let is_last = lines.len() < self.kafka.config.publish_batch_max;
+            let cursor = lines.last().map_or(*acknowledged, |line| line.position);
             let reading = async {
                 match is_last {
                     true => Ok(Vec::new()),
@@ -160,7 +160,7 @@ impl Relay {
             };
             let mut landed = *acknowledged;
             let flying = self.with_lease(async {
-                let flight = self.depart(entries).await?;
+                let flight = self.depart(lines).await?;
                 self.land(before, &mut landed).await?;
                 Ok::<_, Stopped>(flight)
             });
@@ -171,14 +171,14 @@ impl Relay {
                 self.with_lease(self.land(before, acknowledged)).await??;
                 return Ok(Next::Idle);
             }
-            entries = next?;
+            lines = next?;
         }
         self.with_lease(self.land(before, acknowledged)).await??;
         Ok(Next::More)
     }
 
     /// Stores the place, renews the lease and reads the next batch, in one transaction.
-    async fn fetch(&self, acknowledged: Position, after: Position) -> Result<Vec<Entry>, Stopped> {
+    async fn fetch(&self, acknowledged: Position, after: Position) -> Result<Vec<Line>, Stopped> {
         let limit = i64::try_from(self.kafka.config.publish_batch_max).unwrap_or(i64::MAX);
         let claim = self.claim();
         let fetched = self
@@ -186,45 +186,45 @@ impl Relay {
             .transaction(&self.scope(), async move |uow: &mut UnitOfWork| {
                 let conn = uow.conn();
                 let horizon = log::horizon(conn).await?.unwrap_or_default();
-                let entries = log::read(conn, after, horizon, "", limit).await?;
+                let lines = log::lines(conn, after, horizon, "", limit).await?;
                 // A write behind the reads: with its commit, what they saw is durable.
                 let kept = log::store(conn, RELAY, acknowledged, &claim).await?;
-                Ok(kept.then_some((entries, horizon)))
+                Ok(kept.then_some((lines, horizon)))
             })
             .await?;
-        let Some((entries, horizon)) = fetched else { return Err(Stopped::Lost) };
-        let first = entries.first();
-        let age = first.map_or(Duration::ZERO, |entry| claim.now.since(entry.event.time));
+        let Some((lines, horizon)) = fetched else { return Err(Stopped::Lost) };
+        let first = lines.first();
+        let age = first.map_or(Duration::ZERO, |line| claim.now.since(line.head.time));
         metrics::gauge!("events_relay_backlog_seconds").set(age.as_secs_f64());
         // At the very beginning, what was trimmed before does not count.
         let from = match (acknowledged.number, first) {
-            (0, Some(entry)) => entry.position.number - 1,
+            (0, Some(line)) => line.position.number - 1,
             (number, _) => number,
         };
         self.kafka.condition.measured(distance(from, horizon.number));
-        Ok(entries)
+        Ok(lines)
     }
 
     /// Hands events to the producer, in their order.
-    async fn depart(&self, entries: Vec<Entry>) -> Result<Flight, Stopped> {
+    async fn depart(&self, lines: Vec<Line>) -> Result<Flight, Stopped> {
         let topics = &self.kafka.topics;
         // A batch has few kinds.
         let mut of_kind: BTreeMap<String, Arc<str>> = BTreeMap::new();
-        for Entry { event, .. } in &entries {
-            if !of_kind.contains_key(&event.kind) {
-                of_kind.insert(event.kind.clone(), topics.of_kind(&event.kind).into());
+        for Line { head, .. } in &lines {
+            if !of_kind.contains_key(&head.kind) {
+                of_kind.insert(head.kind.clone(), topics.of_kind(&head.kind).into());
             }
         }
         topics.ensure(&of_kind.values().map(|topic| topic.to_string()).collect()).await?;
-        let mut flight = Flight { under_way: Vec::with_capacity(entries.len()) };
-        for entry in entries {
-            let record = Record::of(&entry.event, of_kind[&entry.event.kind].clone());
+        let mut flight = Flight { under_way: Vec::with_capacity(lines.len()) };
+        for line in lines {
+            let record = Record::of_line(&line, of_kind[&line.head.kind].clone());
             let delivery = match self.kafka.publisher.add(record).await {
                 Ok(delivery) => Ok(delivery),
                 Err(Refusal::Message(failure)) => Err(failure),
                 Err(Refusal::Kafka(failure)) => return Err(failure.into()),
             };
-            flight.under_way.push((entry, delivery));
+            flight.under_way.push((line, delivery));
         }
         Ok(flight)
     }
@@ -233,7 +233,8 @@ impl Relay {
     /// take becomes a dead letter.
     async fn land(&self, flight: Flight, acknowledged: &mut Position) -> Result<(), Stopped> {
         let mut relayed = Relayed(0);
-        for (entry, delivery) in flight.under_way {
+        for (line, delivery) in flight.under_way {
+            let position = line.position;
             let refused = match delivery {
                 Ok(delivery) => match self.kafka.publisher.landed(delivery).await {
                     Ok(()) => None,
@@ -245,10 +246,11 @@ impl Relay {
             match refused {
                 None => relayed.0 += 1,
                 Some(failure) => {
-                    dead_letters::give_up(&self.db, RELAY, entry.event, 1, &failure).await?;
+                    let event = line.read().map_err(Failure::from)?.event;
+                    dead_letters::give_up(&self.db, RELAY, event, 1, &failure).await?;
                 }
             }
-            *acknowledged = entry.position;
+            *acknowledged = position;
         }
         Ok(())
     }
