@@ -72,7 +72,7 @@ impl Default for NodeConfig {
             public_url: String::new(),
             wire: Wire::Native,
             runtime: Runtime::Auto,
-            stop_timeout: Duration::from_secs(28),
+            stop_timeout: Duration::from_secs(25),
         }
     }
 }

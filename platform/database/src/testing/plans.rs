@@ -124,7 +124,6 @@ async fn major(client: &Client) -> i32 {
 }
 
 /// Whether there is a snapshot to compare with, or one is to be written.
-#[expect(clippy::disallowed_methods, reason = "the variable by which insta is told to write")]
 fn is_kept(root: &Path, name: &str) -> bool {
     let snapshot = root.join(format!("tests/snapshots/main__plans__{name}.snap"));
     snapshot.exists() || std::env::var_os(RENEWING).is_some()

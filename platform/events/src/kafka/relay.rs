@@ -127,7 +127,8 @@ impl Relay {
             return Ok((Next::Idle, false));
         }
         let mut acknowledged = held.position;
-        let published = self.publish(&mut acknowledged).await;
+        // Boxed: it holds up to three batches.
+        let published = Box::pin(self.publish(&mut acknowledged)).await;
         if published.is_err() {
             // What is still under way must not arrive after what is sent again.
             self.kafka.publisher.reset().await;
