@@ -163,6 +163,10 @@ async fn an_account_is_linked_by_an_address_that_both_have_proven() {
         // Somebody may have registered the address of another and wait for them to come.
         with_password(house, "eve@example.org", false).await;
         assert_eq!(code(arrive(house, "eve").await), "auth.identity.unlinked");
+        // And somebody may tell a provider the address of another.
+        let victim = with_password(house, "unverified-ivan@example.org", true).await;
+        assert_eq!(code(arrive(house, "unverified-ivan").await), "auth.identity.unproven");
+        assert!(linked(house, victim.user).await.is_empty());
     })
     .await;
 }
