@@ -29,6 +29,9 @@ const DATABASE: &str = "postgres";
 /// Crates beside the services whose suites run again with every message sent through its encoding.
 const ALSO_OVER_THE_WIRE: [&str; 3] = ["actors", "edge", "node"];
 
+/// Tests that would run the others once more to see the same statements.
+const ALIKE_OVER_THE_WIRE: &str = "plans::";
+
 /// How much to run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Options {
@@ -99,6 +102,7 @@ fn run_suites(
     let before = tally.passed;
     for test in programs.tests_in(&over_the_wire(workspace)?) {
         let mut wire = test.command();
+        wire.args(["--skip", ALIKE_OVER_THE_WIRE]);
         wire.envs(surroundings.clone()).env("TROUPE_WIRE", "always");
         tally.add(suite("the tests over the wire", wire)?);
     }
