@@ -1,6 +1,7 @@
 //! `cargo xtask ci`: every gate that a change passes, all of them run even when one fails.
 
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::Result;
 
@@ -16,12 +17,16 @@ use crate::workspace::Workspace;
 pub(crate) fn command(workspace: &Workspace) -> Result<bool> {
     let mut tally = Tally::default();
     for (name, command) in gates() {
+        let began = Instant::now();
         tally.check(name, process::run(command)?);
+        tally.took(name, began);
     }
     println!("\n$ cargo xtask layers");
     tally.check("layers", layers::command(workspace)?);
     check_dependencies(&mut tally)?;
+    let began = Instant::now();
     bench::check_instructions(&mut tally)?;
+    tally.took("instructions", began);
     let options = Options { quick: false, services_required: true };
     tally.add(test::run(workspace, options)?);
     tally.print();

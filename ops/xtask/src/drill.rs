@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 
@@ -54,9 +55,11 @@ fn take(
     let mut command = Command::new("bash");
     command.arg(workspace.root.join(DRILL)).arg(kind).env("TROUPE_BIN", program);
     command.envs(variables.iter().map(|(name, value)| (*name, value)));
-    let mut counted = Tally::default();
+    let (mut counted, began) = (Tally::default(), Instant::now());
     let status = process::stream(command, |line| counted.read_tap_line(line))?;
-    counted.close(&format!("{DRILL} {kind}"), status.success());
+    let what = format!("{DRILL} {kind}");
+    counted.close(&what, status.success());
+    counted.took(&what, began);
     tally.add(counted);
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
@@ -52,11 +53,12 @@ pub(crate) fn short(programs: &Programs, tally: &mut Tally) -> Result<()> {
             return Ok(());
         }
     };
-    let mut counted = Tally::default();
+    let (mut counted, began) = (Tally::default(), Instant::now());
     let suite = servers.suite(programs, &["--short"]);
     let status = process::stream(suite, |line| counted.read_tap_line(line));
     servers.stop()?;
     counted.close("the fault suite", status?.success());
+    counted.took("the fault suite", began);
     tally.add(counted);
     Ok(())
 }

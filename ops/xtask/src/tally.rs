@@ -4,13 +4,16 @@
 //! (`ok …`, `not ok …`, `ok … # SKIP`), and `TROUPE-SKIPPED …`, which a test writes straight to the
 //! standard error of the process when something that it needs is not there.
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
 /// The marker of a test that could not run in full.
 const SKIPPED: &str = "TROUPE-SKIPPED";
 /// Names of one sort that are printed at the end.
 const NAMES_MAX: usize = 30;
 /// Lines that are kept of what one failed test said, and of all of them.
-const SAID_OF_ONE_MAX: usize = 8;
-const SAID_MAX: usize = 60;
+const SAID_OF_ONE_MAX: usize = 30;
+const SAID_MAX: usize = 100;
 
 /// Counts with the names of what did not pass.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub(crate) struct Tally {
     ignored: usize,
     failures_claimed: usize,
     said: Vec<String>,
+    /// How long each part took.
+    took: Vec<(String, Duration)>,
     /// How many more lines belong to what is being said.
     listening: usize,
 }
@@ -83,6 +88,11 @@ impl Tally {
         }
     }
 
+    /// Notes how long a part took that began then; parts of one name are summed.
+    pub(crate) fn took(&mut self, what: &str, began: Instant) {
+        self.took.push((what.to_owned(), began.elapsed()));
+    }
+
     /// Adds what another part counted.
     pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
@@ -91,11 +101,15 @@ impl Tally {
         self.ignored += other.ignored;
         self.said.extend(other.said);
         self.said.truncate(SAID_MAX);
+        self.took.extend(other.took);
     }
 
     /// Prints what did not pass by name, and the closing line.
     pub(crate) fn print(&self) {
         println!();
+        for (what, seconds) in summed(&self.took) {
+            println!("TOOK: {seconds:>4} s {what}");
+        }
         for line in &self.said {
             println!("SAID: {line}");
         }
@@ -143,9 +157,22 @@ fn print_names(sort: &str, names: &[String]) {
     }
 }
 
+/// The parts in their order, each once, in whole seconds; what took less is left out.
+fn summed(took: &[(String, Duration)]) -> Vec<(&str, u64)> {
+    let mut sums: Vec<(&str, Duration)> = Vec::new();
+    for (what, time) in took {
+        match sums.iter_mut().find(|(known, _)| known == what) {
+            Some((_, sum)) => *sum += *time,
+            None => sums.push((what, *time)),
+        }
+    }
+    let seconds = sums.into_iter().map(|(what, sum)| (what, sum.as_secs()));
+    seconds.filter(|(_, seconds)| *seconds > 0).collect()
+}
+
 /// Each name once, with how often it came.
 fn grouped(names: &[String]) -> Vec<String> {
-    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+    let mut counts = BTreeMap::<&str, usize>::new();
     for name in names {
         *counts.entry(name).or_default() += 1;
     }
@@ -221,6 +248,13 @@ mod tests {
         }
         tally.close("tour", false);
         assert_eq!(tally.closing_line(), "1 passed, 1 failed, 1 skipped");
+    }
+
+    #[test]
+    fn times_are_summed_by_name_and_short_ones_left_out() {
+        let took = [("a", 700), ("b", 900), ("c", 2_000), ("a", 600)];
+        let took = took.map(|(what, ms)| (what.to_owned(), Duration::from_millis(ms)));
+        assert_eq!(summed(&took), [("a", 1), ("c", 2)]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 
@@ -29,8 +30,10 @@ const DATABASE: &str = "postgres";
 /// Crates beside the services whose suites run again with every message sent through its encoding.
 const ALSO_OVER_THE_WIRE: [&str; 3] = ["actors", "edge", "node"];
 
-/// Tests that would run the others once more to see the same statements.
-const ALIKE_OVER_THE_WIRE: &str = "plans::";
+/// The tests that plan the statements which the others have sent, and the variable with the folder of
+/// these.
+const PLANS: &str = "plans::";
+const STATEMENTS: &str = "TROUPE_TEST_STATEMENTS";
 
 /// How much to run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,8 +67,9 @@ pub(crate) fn command(workspace: &Workspace, options: Options) -> Result<bool> {
 
 /// Runs the tests between starting and stopping the services.
 pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<Tally> {
+    let (mut tally, began) = (Tally::default(), Instant::now());
     let started = Started::start(Purpose::Tests, Cache::new(!options.quick)?)?;
-    let mut tally = Tally::default();
+    tally.took("starting the services", began);
     for missing in &started.missing {
         let always_here = missing.name == DATABASE;
         if options.services_required && (always_here || !missing.not_here) {
@@ -86,11 +90,7 @@ fn run_suites(
     tally: &mut Tally,
 ) -> Result<()> {
     let kafka = is_given(KAFKA, variables) && can_build_kafka(tally);
-    let surroundings = surroundings(kafka, variables)?;
-    let mut all = tests_of_all(kafka);
-    all.arg("--no-fail-fast").envs(surroundings.clone());
-    tally.add(suite("cargo test --workspace", all)?);
-
+    let began = Instant::now();
     let programs = match Programs::build(kafka) {
         Ok(programs) => programs,
         Err(error) => {
@@ -98,11 +98,26 @@ fn run_suites(
             return Ok(());
         }
     };
+    tally.took("building the tests", began);
+    let surroundings = surroundings(kafka, variables)?;
+    let statements = std::env::temp_dir().join(format!("troupe-statements-{}", std::process::id()));
+    std::fs::create_dir_all(&statements)?;
+    let mut all = tests_of_all(kafka);
+    all.args(["--no-fail-fast", "--", "--skip", PLANS]).envs(surroundings.clone());
+    all.env(STATEMENTS, &statements);
+    tally.add(suite("cargo test --workspace", all)?);
+    println!("\nThe plans of the statements that were sent.");
+    for test in programs.tests_in(&planned(workspace)) {
+        let mut plans = test.command();
+        plans.arg(PLANS).envs(surroundings.clone()).env(STATEMENTS, &statements);
+        tally.add(suite("the plans of the statements", plans)?);
+    }
+    std::fs::remove_dir_all(&statements)?;
     println!("\nAgain with TROUPE_WIRE=always: every message through its encoding.");
     let before = tally.passed;
     for test in programs.tests_in(&over_the_wire(workspace)?) {
         let mut wire = test.command();
-        wire.args(["--skip", ALIKE_OVER_THE_WIRE]);
+        wire.args(["--skip", PLANS]);
         wire.envs(surroundings.clone()).env("TROUPE_WIRE", "always");
         tally.add(suite("the tests over the wire", wire)?);
     }
@@ -147,10 +162,17 @@ fn is_given(wanted: &str, variables: &Variables) -> bool {
 }
 
 fn suite(what: &str, command: Command) -> Result<Tally> {
-    let mut tally = Tally::default();
+    let (mut tally, began) = (Tally::default(), Instant::now());
     let status = process::stream(command, |line| tally.read_test_line(line))?;
     tally.close(what, status.success());
+    tally.took(what, began);
     Ok(tally)
+}
+
+/// The folders of the packages that have plans.
+fn planned(workspace: &Workspace) -> Vec<PathBuf> {
+    let folders = workspace.packages.iter().map(|package| workspace.root.join(&package.directory));
+    folders.filter(|folder| folder.join("tests/plans.rs").exists()).collect()
 }
 
 /// The folders of the packages that run again over the wire.

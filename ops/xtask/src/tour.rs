@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 
@@ -72,9 +73,11 @@ pub(crate) fn run(
 }
 
 fn take(variant: &str, command: Command, tally: &mut Tally) -> Result<()> {
-    let mut counted = Tally::default();
+    let (mut counted, began) = (Tally::default(), Instant::now());
     let status = process::stream(command, |line| counted.read_tap_line(line))?;
-    counted.close(&format!("{TOUR} {variant}"), status.success());
+    let what = format!("{TOUR} {variant}");
+    counted.close(&what, status.success());
+    counted.took(&what, began);
     tally.add(counted);
     Ok(())
 }

@@ -14,10 +14,8 @@ const FILLINGS: &[Filling] = &[
 #[tokio::test]
 async fn every_statement_has_a_plan_that_reads_no_large_table_whole() {
     let planned = Planned {
-        folder: env!("CARGO_MANIFEST_DIR"),
         migrations: MIGRATIONS,
         fillings: FILLINGS,
-        tests: &[],
         unsent: &[
             ("checkpoints::chains", "the next page is read from more chains than a test has"),
             ("entries::chains", "the next page is read from more chains than a test has"),

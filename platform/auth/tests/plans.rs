@@ -19,19 +19,8 @@ const FILLINGS: &[Filling] = &[
 #[tokio::test]
 async fn every_statement_has_a_plan_that_reads_no_large_table_whole() {
     let planned = Planned {
-        folder: env!("CARGO_MANIFEST_DIR"),
         migrations: MIGRATIONS,
         fillings: FILLINGS,
-        tests: &[
-            "api_keys",
-            "observation",
-            "oidc",
-            "passkey_rows",
-            "passkeys",
-            "repositories",
-            "second_factor",
-            "sessions",
-        ],
         unsent: &[],
         scanning: &[
             ("api_keys::sweep", "a job, once an hour, over few rows"),

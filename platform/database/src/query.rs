@@ -40,7 +40,7 @@ impl<'q, DB: Backend, ST> Erased<'q, DB, ST> {
 #[cfg(feature = "testing")]
 impl<ST> Erased<'_, Pg, ST> {
     /// Tells the tests that it is about to be sent, and from where.
-    fn told(self, caller: &Location<'_>) -> Self {
+    fn told(self, caller: &Location<'static>) -> Self {
         crate::testing::statements::record(&self, caller);
         self
     }

@@ -61,9 +61,6 @@ pub async fn for_both(migrations: &[Migration], test: impl AsyncFn(Db)) {
 /// As [`for_both`].
 pub async fn for_both_with(migrations: &[Migration], clock: SharedClock, test: impl AsyncFn(Db)) {
     for dialect in [Dialect::Sqlite, Dialect::Postgres] {
-        if dialect == Dialect::Sqlite && statements::is_recording() {
-            continue;
-        }
         let Some(database) = TestDatabase::create(dialect, migrations).await else { continue };
         let db = database.open_with(clock.clone()).await;
         let outcome = AssertUnwindSafe(test(db)).catch_unwind().await;

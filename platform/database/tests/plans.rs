@@ -7,10 +7,8 @@ const FILLINGS: &[Filling] = &[];
 #[tokio::test]
 async fn every_statement_has_a_plan_that_reads_no_large_table_whole() {
     let planned = Planned {
-        folder: env!("CARGO_MANIFEST_DIR"),
         migrations: &[],
         fillings: FILLINGS,
-        tests: &["commands", "migrating", "outbox"],
         unsent: &[("db::ping", "reads no table")],
         scanning: &[],
     };

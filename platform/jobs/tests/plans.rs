@@ -8,10 +8,8 @@ const FILLINGS: &[Filling] = &[Filling::of("schedules", &[]).rows(20)];
 #[tokio::test]
 async fn every_statement_has_a_plan_that_reads_no_large_table_whole() {
     let planned = Planned {
-        folder: env!("CARGO_MANIFEST_DIR"),
         migrations: MIGRATIONS,
         fillings: FILLINGS,
-        tests: &[],
         unsent: &[],
         scanning: &[("store::stats", "counts all jobs, when a person asks")],
     };

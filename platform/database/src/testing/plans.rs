@@ -1,25 +1,25 @@
 //! How PostgreSQL would answer each statement that a crate sends, as text for a snapshot: a lost index
 //! shows in review.
 //!
-//! The crate's own tests are run once more in a process that records what is sent. Every statement is
-//! planned with the values it was sent with, on a database whose tables are [filled](super::Filling);
-//! the text is that of `EXPLAIN` without costs and values. Every `run!` of the crate must have been
-//! sent, or have a reason, and so must a statement that reads a large table from end to end.
+//! What the crate's own tests send is recorded: by whoever runs them, and plans afterwards, or else by
+//! running them once more. Every statement is planned for any values (the generic plan: which values a run happens to send first must not show)
+//! on a database whose tables are [filled](super::Filling); the text is that of `EXPLAIN` without
+//! costs. Every `run!` of the crate must have been sent, or have a reason, and so must a statement that
+//! reads a large table from end to end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use bytes::BytesMut;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, NoTls};
 use troupe_kernel::Migration;
-use troupe_kernel::clock::{Clock as _, SystemClock};
 
 use super::filling::{Filling, fill};
 use super::sites::{Site, sites};
-use super::statements::{FILE_VARIABLE, Statement, is_recording, recorded};
+use super::statements::{self, FOLDER_VARIABLE, Statement, folder, of_crate, recorded};
 use super::{TestDatabase, unique_name};
 use crate::connection::Dialect;
 
@@ -30,28 +30,18 @@ const SETTINGS: &str = "SET TimeZone = 'UTC'; SET random_page_cost = 1.1; \
      SET plan_cache_mode = force_custom_plan";
 /// From so many rows on a table is large.
 const LARGE_ROWS: f32 = 1_000.0;
-/// Types of which a value says nothing to the planner but how long it is: they differ in each run.
-const RANDOM: [Type; 3] = [Type::UUID, Type::UUID_ARRAY, Type::BYTEA];
 /// What writing to a string promises.
 const WRITES: &str = "a string takes what is written";
 /// Tells insta to write snapshots.
 const RENEWING: &str = "INSTA_UPDATE";
-const DAY_MICROS: i64 = 86_400_000_000;
-const SECS_TO_2000: i64 = 946_684_800;
-/// No row has a time so many days away: all such times are alike.
-const DAYS_MAX: i64 = 20;
 
 /// A crate whose statements are planned.
 #[derive(Debug, Clone, Copy)]
 pub struct Planned<'a> {
-    /// `env!("CARGO_MANIFEST_DIR")`.
-    pub folder: &'a str,
     /// The migrations of its tests.
     pub migrations: &'a [Migration],
     /// What is particular about the rows of its tables.
     pub fillings: &'a [Filling],
-    /// Which of its tests send all statements, as the names of tests begin; all of them when empty.
-    pub tests: &'a [&'a str],
     /// Functions that send none in these tests, and why that is well.
     pub unsent: &'a [(&'a str, &'a str)],
     /// Functions that may read a large table from end to end, and why.
@@ -67,35 +57,30 @@ pub struct Plans {
     pub text: String,
 }
 
-/// Plans the statements; none where there is no server or one whose plans are not kept, and in the process
-/// that records.
+/// Plans the statements; none where there is no server or one whose plans are not kept.
 ///
 /// # Panics
 /// When the tests fail, when a `run!` was not sent or a large table is read from end to end without a
 /// reason, or when a reason is not needed any more. The text says what to do.
 pub async fn plans(planned: &Planned<'_>) -> Option<Plans> {
-    if is_recording() {
-        return None;
-    }
     let database = TestDatabase::create(Dialect::Postgres, planned.migrations).await?;
-    let root = Path::new(planned.folder);
+    let root = of_crate();
     let client = connect(database.url()).await;
     let name = format!("postgres_{}", major(&client).await);
-    if !is_kept(root, &name) {
+    if !is_kept(&root, &name) {
         super::skip(&format!("no plans of {name} are kept: {RENEWING}=always writes them"));
         drop(client);
         database.remove().await;
         return None;
     }
-    let statements = sent(planned);
+    let statements = sent(&root);
     let workspace = root.ancestors().nth(2).expect("a crate lies two folders deep");
     let folder =
         root.strip_prefix(workspace).expect("it lies below").to_string_lossy().into_owned();
-    let sites = sites(root, &folder);
+    let sites = sites(&root, &folder);
 
     fill(&client, planned.fillings).await;
-    let now = (SystemClock.now().as_secs() - SECS_TO_2000) * 1_000_000;
-    let by_site = grouped(statements, &sites, now);
+    let by_site = grouped(statements, &sites);
     let large = large_tables(&client).await;
     let (mut text, mut scans) = (String::new(), BTreeSet::new());
     let mut faults = unsent(&sites, &by_site, planned.unsent);
@@ -129,80 +114,34 @@ fn is_kept(root: &Path, name: &str) -> bool {
     snapshot.exists() || std::env::var_os(RENEWING).is_some()
 }
 
-/// Runs the crate's tests in a process that records, and once more when one fails: whether they pass
-/// is not asked here, and a machine with much to do may have been too slow for one.
-fn sent(planned: &Planned<'_>) -> Vec<Statement> {
-    let file: PathBuf = std::env::temp_dir().join(format!("troupe-statements-{}", unique_name()));
-    let tests = std::env::current_exe().expect("a test knows its program");
-    let mut command = Command::new(tests);
-    command.args(planned.tests).args(["--skip", "plans::", "--test-threads", "4"]);
-    command.current_dir(planned.folder).env(FILE_VARIABLE, &file);
-    for _ in 0..2 {
-        let output = command.output().expect("the tests run once more");
-        if output.status.success() {
-            break;
-        }
+/// What the crate's tests sent, or send now: whether they pass is not asked here.
+fn sent(root: &Path) -> Vec<Statement> {
+    if let Some(folder) = folder() {
+        return recorded(&folder);
     }
-    let statements = recorded(&file);
-    drop(std::fs::remove_file(&file));
+    let folder = std::env::temp_dir().join(format!("troupe-statements-{}", unique_name()));
+    std::fs::create_dir(&folder).expect("a folder can be made for the statements");
+    let mut command = Command::new(std::env::current_exe().expect("a test knows its program"));
+    command.args(["--skip", "plans::"]).current_dir(root).env(FOLDER_VARIABLE, &folder);
+    drop(command.output().expect("the tests run once more"));
+    let statements = recorded(&folder);
+    drop(std::fs::remove_dir_all(&folder));
     statements
 }
 
-/// The statements of each site by their text, each with the values that weigh most.
-fn grouped(
-    statements: Vec<Statement>,
-    sites: &[Site],
-    now: i64,
-) -> Vec<BTreeMap<String, Statement>> {
+/// The statements of each site by their text, of each the weightiest.
+fn grouped(statements: Vec<Statement>, sites: &[Site]) -> Vec<BTreeMap<String, Statement>> {
     let mut grouped = vec![BTreeMap::new(); sites.len()];
-    for mut statement in statements {
+    for statement in statements {
         let before = |site: &Site| site.file == statement.file && site.line <= statement.line;
         let Some(site) = sites.iter().rposition(before) else { continue };
-        round_times(&mut statement, now);
         let text = shortened(&statement.sql);
         let kept = grouped[site].entry(text).or_insert_with(|| statement.clone());
-        if weight(&statement, now) > weight(kept, now) {
+        if statement.weight() > kept.weight() {
             *kept = statement;
         }
     }
     grouped
-}
-
-/// Times become whole days before now, so that a test that runs a moment later asks the same. One that is
-/// still to come becomes now: a test asks with it for what a sweep would find later.
-fn round_times(statement: &mut Statement, now: i64) {
-    for (value, kind) in statement.values.iter_mut().zip(&statement.types) {
-        if let Some(away) = away(value.as_deref(), *kind, now) {
-            let days = away.saturating_add(DAY_MICROS / 2).div_euclid(DAY_MICROS);
-            let time = now + days.clamp(-DAYS_MAX, 0) * DAY_MICROS;
-            *value = Some(time.to_be_bytes().to_vec());
-        }
-    }
-}
-
-/// How far a time is from now, in microseconds; none for what is no time.
-fn away(value: Option<&[u8]>, kind: u32, now: i64) -> Option<i64> {
-    let bytes = value?.try_into().ok().filter(|_| kind == Type::TIMESTAMPTZ.oid())?;
-    Some(i64::from_be_bytes(bytes).saturating_sub(now))
-}
-
-/// What orders a value among others: its length, its distance from now, its bytes.
-type Weight<'a> = (usize, i64, &'a [u8]);
-
-/// Orders the values of a statement in the same way in each run: the most, the longest, the greatest,
-/// the times that are nearest to now.
-fn weight(statement: &Statement, now: i64) -> (usize, Vec<Weight<'_>>) {
-    let values = statement.values.iter().zip(&statement.types);
-    let weights = values.map(|(value, kind)| {
-        let Some(value) = value.as_deref() else { return (0, 0, [].as_slice()) };
-        let is_random = RANDOM.iter().any(|random| random.oid() == *kind);
-        match away(Some(value), *kind, now) {
-            Some(away) => (value.len(), -away.saturating_abs(), value),
-            None if is_random => (value.len(), 0, [].as_slice()),
-            None => (value.len(), 0, value),
-        }
-    });
-    (statement.values.len(), weights.collect())
 }
 
 async fn connect(url: &str) -> Client {
@@ -253,11 +192,14 @@ struct Sent<'a>(&'a Option<Vec<u8>>);
 impl ToSql for Sent<'_> {
     fn to_sql(
         &self,
-        _kind: &Type,
+        kind: &Type,
         out: &mut BytesMut,
     ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
         let Some(value) = self.0 else { return Ok(IsNull::Yes) };
-        out.extend_from_slice(value);
+        match *kind {
+            Type::TIMESTAMPTZ => out.extend_from_slice(&statements::time(value)),
+            _ => out.extend_from_slice(value),
+        }
         Ok(IsNull::No)
     }
 
@@ -365,53 +307,32 @@ mod tests {
         Site { name: name.to_owned(), file: "a.rs".to_owned(), line }
     }
 
-    fn statement(line: u32, sql: &str, values: &[&[u8]], kind: &Type) -> Statement {
+    fn statement(line: u32, sql: &str, value: &[u8]) -> Statement {
         Statement {
             file: "a.rs".to_owned(),
             line,
             sql: sql.to_owned(),
-            types: vec![kind.oid(); values.len()],
-            values: values.iter().map(|value| Some(value.to_vec())).collect(),
+            types: vec![Type::TEXT.oid()],
+            values: vec![Some(value.to_vec())],
         }
     }
 
     #[test]
-    fn a_statement_belongs_to_the_run_before_it_and_its_weightiest_values_are_kept() {
+    fn a_statement_belongs_to_the_run_before_it_and_the_weightiest_is_kept() {
         let sites = [site("a::first", 3), site("a::second", 9)];
         let sent = [
-            statement(5, "x", &[&[1]], &Type::INT4),
-            statement(5, "x", &[&[7]], &Type::INT4),
-            statement(5, "x", &[&[2]], &Type::INT4),
-            statement(1, "of nobody", &[], &Type::INT4),
+            statement(5, "SELECT a FROM t", &[1]),
+            statement(5, "SELECT b FROM t", &[7]),
+            statement(5, "SELECT a FROM t", &[2]),
+            statement(1, "of nobody", &[]),
         ];
-        let grouped = grouped(sent.to_vec(), &sites, 0);
+        let grouped = grouped(sent.to_vec(), &sites);
         assert_eq!(grouped[0].values().collect::<Vec<_>>(), [&sent[1]]);
         assert!(grouped[1].is_empty());
         let faults = unsent(&sites, &grouped, &[("a::first", "why")]);
         assert_eq!(faults.len(), 2, "{faults:?}");
         assert!(faults[0].starts_with("a::second (a.rs:9) was sent by no test"));
         assert!(faults[1].starts_with("a::first is sent"));
-    }
-
-    #[test]
-    fn random_values_have_no_weight_but_their_length() {
-        let one = statement(1, "x", &[&[1; 16], &[2; 16]], &Type::UUID);
-        let other = statement(1, "x", &[&[9; 16], &[0; 16]], &Type::UUID);
-        assert_eq!(weight(&one, 0), weight(&other, 0));
-    }
-
-    #[test]
-    fn times_are_whole_days_and_the_one_nearest_to_now_weighs_most() {
-        let now = 7 * DAY_MICROS;
-        let at = |micros: i64| {
-            let mut one = statement(1, "x", &[&micros.to_be_bytes()], &Type::TIMESTAMPTZ);
-            round_times(&mut one, now);
-            one
-        };
-        assert_eq!(at(now + 1_000), at(now - 1_000));
-        assert_eq!(at(now - 500 * DAY_MICROS), at(now - DAYS_MAX * DAY_MICROS));
-        assert_eq!(at(now + 3 * DAY_MICROS), at(now));
-        assert!(weight(&at(now), now) > weight(&at(now - DAY_MICROS), now));
     }
 
     #[test]
