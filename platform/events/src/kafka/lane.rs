@@ -16,19 +16,25 @@ use super::letter::Letter;
 /// Messages that may wait in a lane.
 pub(super) const LANE_CAPACITY: usize = 10_000;
 
-/// Delivers a message; answers when it is applied or set aside.
+/// Delivers messages in their order; answers when each is applied or set aside.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Deliver {
-    /// Which sitting of the member sends it.
+    /// Which sitting of the member sends them.
     pub(super) sitting: u64,
+    pub(super) mail: Vec<Mail>,
+}
+
+/// An event, and the message that it came in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Mail {
     pub(super) event: Event,
     pub(super) letter: Letter,
 }
 
 troupe_actors::protocol! {
     /// What a lane understands.
-    pub(crate) enum LaneMessage("events.lane", 1) redact [] {
-        /// Delivers a message; answers when it is applied or set aside.
+    pub(crate) enum LaneMessage("events.lane", 2) redact [] {
+        /// Delivers messages in their order; answers when each is applied or set aside.
         Deliver => (),
     }
 }
@@ -60,14 +66,16 @@ impl Service for Lane {
         ctx: &mut Context<LaneMessage>,
     ) -> Handled {
         let LaneMessage::Deliver(deliver) = &**message;
-        if !self.group.is_current(deliver.sitting) {
-            // Its member has begun anew and takes the message again.
-            return ctx.fail(Failure::unavailable(
-                "events.lane.past",
-                "the message is of a past sitting and comes again",
-            ));
+        for Mail { event, letter } in &deliver.mail {
+            if !self.group.is_current(deliver.sitting) {
+                // Its member has begun anew and takes the message again.
+                return ctx.fail(Failure::unavailable(
+                    "events.lane.past",
+                    "the message is of a past sitting and comes again",
+                ));
+            }
+            self.group.deliver(event, letter).await?;
         }
-        self.group.deliver(&deliver.event, &deliver.letter).await?;
         ctx.reply(deliver, ())
     }
 }

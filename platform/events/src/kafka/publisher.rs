@@ -90,6 +90,13 @@ impl Publisher {
         Self { settings, condition: condition.clone(), producer: Mutex::new(None) }
     }
 
+    /// Begins to connect, so that the first message waits less.
+    pub(crate) fn connect(&self) {
+        if let Err(error) = self.producer() {
+            tracing::debug!(%error, "a producer could not be made; the first message tells");
+        }
+    }
+
     /// Puts a message behind those that were added before; waits while the queue is full. The future
     /// ends when all replicas in sync have it.
     pub(crate) async fn add(&self, record: Record) -> Result<DeliveryFuture, Refusal> {

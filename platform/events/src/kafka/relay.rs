@@ -148,6 +148,7 @@ impl Relay {
     /// Publishes what is in the log after a place, which moves on with the acknowledgements. While one
     /// batch departs and the one before it lands the next is read.
     async fn publish(&self, acknowledged: &mut Position) -> Result<Next, Stopped> {
+        self.kafka.publisher.connect();
         let mut lines = self.fetch(*acknowledged, *acknowledged).await?;
         let mut before = Flight::default();
         for _ in 0..BATCHES_MAX {

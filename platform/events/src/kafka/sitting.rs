@@ -1,6 +1,6 @@
 //! A sitting of a member: a consumer in the group, and the messages in hand.
 //!
-//! Messages go to the lanes by their key. While a partition has too many in hand nothing more is taken;
+//! Messages go to the lanes by their key, those that are there at the same time together. While a partition has too many in hand nothing more is taken;
 //! one that stays so is paused, so that the others go on, and resumed when half of them are done. Pausing is
 //! dear: the client throws away what it has read ahead and reads it again. A message that is not due yet
 //! pauses its partition until it is done.
@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,19 +24,21 @@ use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
-use troupe_actors::{Scope, Shards};
+use troupe_actors::{Scope, ServiceRef, Shards};
 use troupe_kernel::{Event, Failure};
 
 use super::client::{Watch, settings};
 use super::cloud_event;
 use super::group::Group;
-use super::lane::{Deliver, LANE_CAPACITY, LaneMessage};
+use super::lane::{Deliver, LANE_CAPACITY, LaneMessage, Mail};
 use super::ledger::{Ledger, Partition, Ticket};
 use super::letter::Letter;
 use crate::consumer::Worker;
 
 /// How often a member says that it lives.
 const HEARTBEAT_MAX: Duration = Duration::from_secs(3);
+/// Messages that are taken together.
+const TOGETHER_MAX: usize = 64;
 /// How long everything waits for a partition that has too much in hand.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Offsets of a partition that are noted while an earlier message is in hand.
@@ -46,7 +49,7 @@ const LANE_MARGIN: Duration = Duration::from_secs(600);
 const LOOKS_MAX: u32 = 100;
 const LOOK: Duration = Duration::from_millis(10);
 
-type Work = Pin<Box<dyn Future<Output = (Ticket, Result<(), Failure>)> + Send>>;
+type Work = Pin<Box<dyn Future<Output = (Vec<Ticket>, Result<(), Failure>)> + Send>>;
 
 /// A consumer that is a member of its group until it is dropped, which waits for the brokers.
 #[derive(Clone)]
@@ -160,6 +163,8 @@ pub(super) async fn sit(
         work: FuturesUnordered::new(),
         full: None,
         topics: Vec::new(),
+        batches: Vec::new(),
+        passed: Vec::new(),
         scope: Scope::system("events.lane", LANE_MARGIN),
     };
     sitting.run().await
@@ -211,6 +216,13 @@ async fn join(group: &Group) -> Result<Seat, Failure> {
     Ok(Seat { consumer: Some(Arc::new(consumer)) })
 }
 
+/// What goes to a lane in one message.
+struct Batch<'a> {
+    lane: &'a ServiceRef<LaneMessage>,
+    tickets: Vec<Ticket>,
+    mail: Vec<Mail>,
+}
+
 struct Sitting<'a> {
     group: &'a Arc<Group>,
     lanes: &'a Shards<LaneMessage>,
@@ -222,6 +234,10 @@ struct Sitting<'a> {
     full: Option<(Partition, Instant)>,
     /// The names of topics that messages came from.
     topics: Vec<Arc<str>>,
+    /// What was taken and is not on its way yet.
+    batches: Vec<Batch<'a>>,
+    /// Messages that were taken and are not for this group.
+    passed: Vec<Ticket>,
     /// For the lanes; a deadline of its own for each message.
     scope: Scope,
 }
@@ -229,15 +245,15 @@ struct Sitting<'a> {
 impl Sitting<'_> {
     async fn run(&mut self) -> Failure {
         let consumer = self.consumer.clone();
-        let mut messages = consumer.stream();
+        let mut messages = consumer.stream().ready_chunks(TOGETHER_MAX);
         loop {
             // Events that nobody asked for are done at once: the runtime and the end must get a turn.
             consume_budget().await;
             let patience = self.full.as_ref().map(|(_, until)| *until);
             let went_on = tokio::select! {
                 biased;
-                Some((ticket, result)) = self.work.next() => result.map(|()| self.done(&ticket)),
-                Some(message) = messages.next(), if patience.is_none() => self.receive(message),
+                Some((tickets, result)) = self.work.next() => result.map(|()| self.done(&tickets)),
+                Some(together) = messages.next(), if patience.is_none() => self.receive(together),
                 () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
                     self.lose_patience();
                     Ok(())
@@ -249,26 +265,32 @@ impl Sitting<'_> {
         }
     }
 
-    fn receive(&mut self, message: Result<BorrowedMessage<'_>, KafkaError>) -> Result<(), Failure> {
-        match message {
-            Ok(message) => {
-                self.take(&message);
-                Ok(())
-            }
-            Err(KafkaError::MessageConsumptionFatal(code)) => Err(Failure::unavailable(
-                "events.kafka.group",
-                format!("the group was left: {code}"),
-            )),
-            // Said once for all clients of the node, and shown by the check `kafka` while it lasts.
-            Err(error) if means_away(&error) => {
-                tracing::debug!(consumer = self.group.reader.name(), %error, "a group waits for the brokers");
-                Ok(())
-            }
-            Err(error) => {
-                tracing::warn!(consumer = self.group.reader.name(), %error, "a group could not read; it goes on by itself");
-                Ok(())
+    fn receive(
+        &mut self,
+        together: Vec<Result<BorrowedMessage<'_>, KafkaError>>,
+    ) -> Result<(), Failure> {
+        for message in together {
+            match message {
+                Ok(message) => self.take(&message),
+                Err(KafkaError::MessageConsumptionFatal(code)) => {
+                    return Err(Failure::unavailable(
+                        "events.kafka.group",
+                        format!("the group was left: {code}"),
+                    ));
+                }
+                // Said once for all clients of the node, and shown by the check `kafka` while it lasts.
+                Err(error) if means_away(&error) => {
+                    tracing::debug!(consumer = self.group.reader.name(), %error, "a group waits for the brokers");
+                }
+                Err(error) => {
+                    tracing::warn!(consumer = self.group.reader.name(), %error, "a group could not read; it goes on by itself");
+                }
             }
         }
+        self.send_batches();
+        let passed = std::mem::take(&mut self.passed);
+        self.done(&passed);
+        Ok(())
     }
 
     fn take(&mut self, message: &BorrowedMessage<'_>) {
@@ -279,15 +301,16 @@ impl Sitting<'_> {
         let decoded = cloud_event::decode(message);
         let takes = |event: &Event| self.group.reader.subscription.takes(&event.kind);
         if decoded.as_ref().is_ok_and(|event| !takes(event)) {
-            self.done(&ticket);
+            self.passed.push(ticket);
             return self.hold_back(&partition, Duration::ZERO);
         }
         let letter = Letter::of(message);
         let wait = letter.wait(self.group.reader.db.clock().now());
-        self.work.push(match decoded {
-            Ok(event) => self.delivery(ticket, event, letter, wait),
-            Err(failure) => self.burial(ticket, letter, failure),
-        });
+        match decoded {
+            Ok(event) if wait.is_zero() => self.batch(ticket, Mail { event, letter }),
+            Ok(event) => self.send_later(ticket, Mail { event, letter }, wait),
+            Err(failure) => self.bury(ticket, letter, failure),
+        }
         self.hold_back(&partition, wait);
     }
 
@@ -311,7 +334,7 @@ impl Sitting<'_> {
     }
 
     fn is_full(&self, partition: &Partition) -> bool {
-        let lanes_hold = LANE_CAPACITY / self.ledger.partitions().max(1);
+        let lanes_hold = (LANE_CAPACITY - TOGETHER_MAX) / self.ledger.partitions().max(1);
         let in_hand_max = self.group.reader.config.batch_max.min(lanes_hold).max(1);
         self.ledger.in_hand(partition) >= in_hand_max || self.ledger.noted(partition) >= NOTED_MAX
     }
@@ -323,47 +346,81 @@ impl Sitting<'_> {
         }
     }
 
-    /// Sends an event to the lane of its key, at once unless it is not due.
-    fn delivery(&self, ticket: Ticket, event: Event, letter: Letter, wait: Duration) -> Work {
-        let lane = self.lanes.by(event.subject.as_str()).clone();
-        let within = wait + self.group.reader.config.outage_max + LANE_MARGIN;
-        let scope = self.scope.detached(within);
-        let deliver = Deliver { sitting: self.number, event, letter };
-        if !wait.is_zero() {
-            return Box::pin(async move {
-                tokio::time::sleep(wait).await;
-                (ticket, lane.ask(&scope, deliver).await)
-            });
+    /// Puts an event behind those that go to the lane of its key.
+    fn batch(&mut self, ticket: Ticket, mail: Mail) {
+        let lane = self.lanes.by(mail.event.subject.as_str());
+        if let Some(batch) = self.batches.iter_mut().find(|batch| ptr::eq(batch.lane, lane)) {
+            batch.tickets.push(ticket);
+            batch.mail.push(mail);
+        } else {
+            self.batches.push(Batch { lane, tickets: vec![ticket], mail: vec![mail] });
         }
-        // Sent before the next message is looked at: the order of a key is that of its lane.
-        let (port, answer) = lane.open::<()>(&scope);
-        lane.send(&scope, deliver.into(), port);
-        Box::pin(async move { (ticket, answer.await.result) })
     }
 
-    fn burial(&self, ticket: Ticket, letter: Letter, failure: Failure) -> Work {
+    /// Sends what was taken, before anything else is: the order of a key is that of its lane.
+    fn send_batches(&mut self) {
+        for Batch { lane, tickets, mail } in std::mem::take(&mut self.batches) {
+            let scope = self.scope.detached(self.within(mail.len()));
+            let (port, answer) = lane.open::<()>(&scope);
+            lane.send(&scope, Deliver { sitting: self.number, mail }.into(), port);
+            self.work.push(Box::pin(async move { (tickets, answer.await.result) }));
+        }
+    }
+
+    /// Sends an event that is not due yet to the lane of its key when it is.
+    fn send_later(&self, ticket: Ticket, mail: Mail, wait: Duration) {
+        let lane = self.lanes.by(mail.event.subject.as_str()).clone();
+        let deliver = Deliver { sitting: self.number, mail: vec![mail] };
+        let scope = self.scope.detached(wait + self.within(1));
+        self.work.push(Box::pin(async move {
+            tokio::time::sleep(wait).await;
+            (vec![ticket], lane.ask(&scope, deliver).await)
+        }));
+    }
+
+    /// How long so many deliveries may take, when the service is away at each.
+    fn within(&self, deliveries: usize) -> Duration {
+        let deliveries = u32::try_from(deliveries).unwrap_or(u32::MAX);
+        self.group.reader.config.outage_max.saturating_mul(deliveries).saturating_add(LANE_MARGIN)
+    }
+
+    fn bury(&self, ticket: Ticket, letter: Letter, failure: Failure) {
         let group = self.group.clone();
-        Box::pin(async move {
+        self.work.push(Box::pin(async move {
             let buried = group.bury(&letter, &failure).await;
-            (ticket, buried)
-        })
+            (vec![ticket], buried)
+        }));
     }
 
-    fn done(&mut self, ticket: &Ticket) {
+    fn done(&mut self, tickets: &[Ticket]) {
         self.forget_revoked();
-        let Partition { topic, number } = &ticket.partition;
-        if let Some(offset) = self.ledger.end(ticket)
-            && let Err(error) = self.consumer.store_offset(topic, *number, offset)
-        {
-            tracing::debug!(%topic, partition = number, %error, "an offset was not stored; the message comes again elsewhere");
+        let mut partitions: Vec<(&Partition, Option<i64>)> = Vec::new();
+        for ticket in tickets {
+            let reached = self.ledger.end(ticket);
+            match partitions.iter_mut().find(|(partition, _)| *partition == &ticket.partition) {
+                Some((_, offset)) => *offset = reached.or(*offset),
+                None => partitions.push((&ticket.partition, reached)),
+            }
+        }
+        for (partition, reached) in partitions {
+            if let Some(offset) = reached {
+                self.store(partition, offset);
+            }
+            if self.ledger.in_hand(partition) <= self.group.reader.config.batch_max / 2
+                && self.ledger.noted(partition) <= NOTED_MAX / 2
+            {
+                self.pause(partition, false);
+            }
         }
         if self.full.as_ref().is_some_and(|(partition, _)| !self.is_full(partition)) {
             self.full = None;
         }
-        if self.ledger.in_hand(&ticket.partition) <= self.group.reader.config.batch_max / 2
-            && self.ledger.noted(&ticket.partition) <= NOTED_MAX / 2
-        {
-            self.pause(&ticket.partition, false);
+    }
+
+    fn store(&self, partition: &Partition, offset: i64) {
+        let Partition { topic, number } = partition;
+        if let Err(error) = self.consumer.store_offset(topic, *number, offset) {
+            tracing::debug!(%topic, partition = number, %error, "an offset was not stored; the message comes again elsewhere");
         }
     }
 
