@@ -27,7 +27,7 @@ use crate::messages::{
     LoginMessage, OidcMessage, PasskeyMessage, PrepareSetup, RotateKeys, SecondFactorMessage,
     SessionMessage, SetupLink, Sweep,
 };
-use crate::oidc::provider::Provider;
+use crate::oidc::{self, provider::Provider};
 use crate::passkey::RelyingParty;
 use crate::password::hash::Hasher;
 use crate::permissions;
@@ -177,7 +177,7 @@ struct Built {
     authenticator: Arc<TokenAuthenticator>,
     again: Arc<PasswordReauthenticator>,
     health: HealthCheck,
-    reload: Reload,
+    reloads: [Reload; 2],
     tree: ChildSpec,
 }
 
@@ -186,7 +186,7 @@ impl Built {
         system: &System,
         desk: &Desk,
         password_pool: ChildSpec,
-        providers: Vec<Provider>,
+        providers: Vec<Arc<Provider>>,
     ) -> Self {
         let key_desk = KeyDesk {
             config: desk.config.clone(),
@@ -197,7 +197,6 @@ impl Built {
             invalidations: desk.invalidations.clone(),
         };
         let (keys, keys_child) = Keys::service(system, key_desk.clone());
-        let reload = key_desk.reload(keys.clone());
         let (sessions, sessions_child) = Sessions::pool(system, desk);
         let (login, login_children) = LoginDesk::with_shards(system, desk);
         let again = Arc::new(PasswordReauthenticator {
@@ -207,7 +206,8 @@ impl Built {
         let proofs = Proofs { login: login.clone(), password: again.clone() };
         let (passkeys, passkeys_child) = Passkeys::pool(system, desk, &proofs);
         let (second_factors, factors_child) = SecondFactors::pool(system, desk, &proofs);
-        let (oidc, oidc_children) = OidcDesk::with_pools(system, desk, &proofs, providers);
+        let (oidc, oidc_children) = OidcDesk::with_pools(system, desk, &proofs, &providers);
+        let reloads = [key_desk.reload(keys.clone()), oidc::reload::of(providers)];
         let (accounts, accounts_child) = Accounts::pool(system, desk);
         let (api_keys, api_keys_child) = ApiKeys::pool(system, desk);
         let (pages, pages_child) = Pages::service(system);
@@ -245,7 +245,7 @@ impl Built {
             pages,
         };
         let health = signing_key(desk.clone());
-        Self { services, authenticator: Arc::new(authenticator), again, health, reload, tree }
+        Self { services, authenticator: Arc::new(authenticator), again, health, reloads, tree }
     }
 
     fn handle(&self, desk: &Desk) -> AuthHandle {
@@ -265,6 +265,7 @@ impl Built {
 
     fn into_parts(self) -> Parts {
         let services = &self.services;
+        let [keys, oidc] = self.reloads;
         Parts::new()
             .permissions(permissions::PERMISSIONS)
             .roles(permissions::roles())
@@ -277,20 +278,21 @@ impl Built {
             .subscription(leavers(&services.sessions))
             .subscription(closed(&services.sessions))
             .health(self.health)
-            .reload(self.reload)
+            .reload(keys)
+            .reload(oidc)
             .child(self.tree)
     }
 }
 
 /// The external providers of the configuration.
-fn providers(desk: &Desk) -> Result<Vec<Provider>, Vec<InitFault>> {
+fn providers(desk: &Desk) -> Result<Vec<Arc<Provider>>, Vec<InitFault>> {
     let (mut providers, mut faults) = (Vec::new(), Vec::new());
     for (name, config) in &desk.config.oidc {
         let redirect = Some(config.redirect_url.clone())
             .filter(|address| !address.is_empty())
             .unwrap_or_else(|| desk.config.link(&format!("/v1/auth/oidc/{name}/callback")));
         match Provider::new(name, config, &redirect, desk.clock.clone()) {
-            Ok(provider) => providers.push(provider),
+            Ok(provider) => providers.push(Arc::new(provider)),
             Err(fault) => faults.push(InitFault::new(format!("auth.oidc.{name}: {fault}"))),
         }
     }

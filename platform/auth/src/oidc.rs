@@ -3,3 +3,4 @@
 pub mod binding;
 pub mod http;
 pub mod provider;
+pub mod reload;

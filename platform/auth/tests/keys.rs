@@ -209,7 +209,7 @@ async fn a_reload_takes_the_keys_at_once_and_tokens_of_the_old_one_stay_good() {
         house.member().await;
         let old = house.session().await;
         house.clock.advance(Duration::from_secs(1));
-        let [reload] = &house.parts.reloads[..] else { panic!("one part reloads") };
+        let [reload, _] = &house.parts.reloads[..] else { panic!("keys and providers reload") };
         let same =
             settings("key_encryption_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"");
         assert!(reload.look(&same).await.expect("good").keys().is_empty(), "nothing is new");
@@ -241,7 +241,7 @@ async fn a_reload_refuses_a_key_that_does_not_open_those_of_the_database() {
     with_house(async |house: &House| {
         house.member().await;
         let old = house.session().await;
-        let [reload] = &house.parts.reloads[..] else { panic!("one part reloads") };
+        let [reload, _] = &house.parts.reloads[..] else { panic!("keys and providers reload") };
         let other = "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
         let wrong = settings(&format!("key_encryption_key = \"{other}\""));
         let faults = reload.look(&wrong).await.map(drop).expect_err("it opens nothing");

@@ -17,7 +17,7 @@ use troupe_kernel::clock::{Clock as _, ManualClock, SystemClock};
 use troupe_kernel::error::{Failure, FailureKind};
 use troupe_kernel::http::HttpRequest;
 use troupe_kernel::ids::UserId;
-use troupe_kernel::{HeaderValue, Method, StatusCode, header};
+use troupe_kernel::{HeaderValue, Layers, Method, StatusCode, header};
 
 use self::browser::{Back, Browser, CALLBACK};
 use crate::app::{App, STEP};
@@ -27,13 +27,18 @@ use crate::harness::{
 
 /// Runs a test with the provider that the environment names, on both dialects.
 async fn with_provider(settings: &str, test: impl AsyncFn(&House)) {
-    let Some((issuer, client)) = browser::provider() else { return };
-    let (id, secret) = client.split_once(':').expect("id:secret");
-    let section = format!(
-        "oidc.example = {{ issuer = \"{issuer}\", client_id = \"{id}\", \
-         client_secret = \"{secret}\", redirect_url = \"{CALLBACK}\", title = \"Example\"{settings} }}"
-    );
+    let Some(section) = section("", settings) else { return };
     with_clock(started(), &section, test).await;
+}
+
+/// The settings of the provider that the environment names, with more behind the secret and at the end.
+fn section(behind: &str, settings: &str) -> Option<String> {
+    let (issuer, client) = browser::provider()?;
+    let (id, secret) = client.split_once(':').expect("id:secret");
+    Some(format!(
+        "oidc.example = {{ issuer = \"{issuer}\", client_id = \"{id}\", \
+         client_secret = \"{secret}{behind}\", redirect_url = \"{CALLBACK}\", title = \"Example\"{settings} }}"
+    ))
 }
 
 /// The provider's tokens say when they end, so the clock stands near the real time: a while before
@@ -130,6 +135,31 @@ async fn somebody_new_gets_an_account_and_the_same_one_again() {
         assert_eq!(*factors, serde_json::json!(["oidc:example"]));
         let mails = house.mails().await;
         assert!(mails.iter().any(|mail| mail["template"] == "auth.identity_changed"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_secret_is_taken_while_the_node_runs_and_nothing_else_of_a_provider() {
+    let Some(wrong) = section("-of-before", "") else { return };
+    with_clock(started(), &wrong, async |house: &House| {
+        house.set_up().await;
+        assert_eq!(code(arrive(house, "ada").await), "auth.provider.refused");
+        let [_, reload] = &house.parts.reloads[..] else { panic!("keys and providers reload") };
+        let look = async |settings: &str| {
+            let tree = Layers::new().file("test", &format!("[auth]\n{settings}")).build();
+            reload.look(&tree.expect("TOML")).await.expect("a secret is no fault")
+        };
+        let same = look(&wrong).await;
+        assert!(same.keys().is_empty() && same.keys_later().is_empty());
+        let new = section("", ", keep = \"2h\"").expect("as before");
+        let change = look(&format!("{new}\n{}", absent("http://127.0.0.1:1"))).await;
+        assert_eq!(change.keys(), ["auth.oidc.example.client_secret"]);
+        assert_eq!(change.keys_later(), ["auth.oidc.example.keep", "auth.oidc.gone"]);
+        assert_eq!(look("").await.keys_later(), ["auth.oidc.example"]);
+        assert_eq!(code(arrive(house, "ada").await), "auth.provider.refused", "looking is all");
+        change.make();
+        signed_in(house, "ada").await;
     })
     .await;
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use troupe_actors::{ChildSpec, Failure, Scope, ServiceRef, Supervisor, System};
 use troupe_database::{Db, DbConn, Effect, UnitOfWork};
-use troupe_kernel::{HealthCheck, Page, PageRequest, Subscription, Timestamp, Uuid};
+use troupe_kernel::{HealthCheck, Page, PageRequest, Reload, Subscription, Timestamp, Uuid};
 
 use crate::config::EventsConfig;
 use crate::consumer::{Bell, Consumer};
@@ -155,6 +155,15 @@ impl Events {
         return self.shared.kafka.iter().map(|kafka| kafka.condition.health_check()).collect();
         #[cfg(not(feature = "kafka"))]
         Vec::new()
+    }
+
+    /// Takes another login or other certificates for Kafka while the node runs; none without Kafka.
+    #[must_use]
+    pub fn reload(&self) -> Option<Reload> {
+        #[cfg(feature = "kafka")]
+        return self.shared.kafka.as_ref().map(|kafka| kafka.access.reload());
+        #[cfg(not(feature = "kafka"))]
+        None
     }
 
     /// The actor that keeps the log within bounds, once the consumers are made.

@@ -29,9 +29,10 @@ impl Module for EventsModule {
         check_durability(&db, &config)?;
         let events = Events::new(&db, config);
         ctx.provide::<dyn EventBus>(Arc::new(events.clone()));
-        let checks = events.health_checks();
+        let (checks, reload) = (events.health_checks(), events.reload());
         ctx.provide(Arc::new(events));
-        Ok(checks.into_iter().fold(Parts::new(), Parts::health).migrations(MIGRATIONS))
+        let parts = checks.into_iter().fold(Parts::new(), Parts::health).migrations(MIGRATIONS);
+        Ok(reload.into_iter().fold(parts, Parts::reload))
     }
 }
 

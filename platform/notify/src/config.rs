@@ -93,6 +93,35 @@ pub struct SmtpConfig {
     pub timeout: Duration,
 }
 
+impl SmtpConfig {
+    /// The keys below `[notify]` whose values differ.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let Self {
+            host,
+            port,
+            encryption,
+            ca_file,
+            username,
+            password,
+            hello_name,
+            connections_max,
+            timeout,
+        } = self;
+        let all = [
+            ("smtp.host", *host != other.host),
+            ("smtp.port", *port != other.port),
+            ("smtp.encryption", *encryption != other.encryption),
+            ("smtp.ca_file", *ca_file != other.ca_file),
+            ("smtp.username", *username != other.username),
+            ("smtp.password", password.expose() != other.password.expose()),
+            ("smtp.hello_name", *hello_name != other.hello_name),
+            ("smtp.connections_max", *connections_max != other.connections_max),
+            ("smtp.timeout", *timeout != other.timeout),
+        ];
+        all.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+}
+
 impl Default for NotifyConfig {
     fn default() -> Self {
         Self {

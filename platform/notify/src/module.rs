@@ -61,6 +61,7 @@ impl Module for NotifyModule {
         let config: Arc<NotifyConfig> = Arc::new(ctx.config()?);
         let db = (*ctx.require::<Db>()?).clone();
         let office = Office::new(config.clone());
+        let reload = office.reload();
         let (workers, of_hooks) = (config.workers, config.webhooks.clone());
         let worker = Mails {
             db,
@@ -82,6 +83,7 @@ impl Module for NotifyModule {
             .permissions(permissions::PERMISSIONS)
             .roles(permissions::roles())
             .migrations(MIGRATIONS)
+            .reload(reload)
             .child(tree.into_spec())
             .routes(routes::routes(&mails))
             .job(deliver(&mails))

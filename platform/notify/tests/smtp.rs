@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use troupe_actors::FailureKind;
-use troupe_kernel::Uuid;
+use troupe_kernel::{Layers, Uuid};
 use troupe_notify::messages::MailState;
 
 use crate::house::{LINK, in_house_with, reset};
@@ -207,4 +209,38 @@ async fn a_server_without_starttls_gets_no_mail_and_no_password() {
         );
     })
     .await;
+}
+
+#[tokio::test]
+async fn another_password_is_taken_when_the_server_takes_it() {
+    let login =
+        |password: &str| format!("smtp.username = \"troupe\"\nsmtp.password = \"{password}\"");
+    let open = |seen: &mut crate::sink::Seen| seen.offers_login = true;
+    with_sink!(login("hunter2"), open, |sink, house| {
+        let job = reset("ada@example.org");
+        house.run(Uuid::from_u128(1), &job, 1).await.unwrap();
+        let reload = house.parts.reloads.first().expect("notify takes keys anew");
+        let look = async |password: &str| {
+            let text = format!("[notify]\n{}\n{}", sink.settings(), login(password));
+            let tree = Layers::new().file("troupe.toml", &text).build().unwrap();
+            reload.look(&tree).await
+        };
+        assert!(look("hunter2").await.unwrap().keys().is_empty());
+
+        sink.seen.lock().unwrap().login_answer = Some("535 5.7.8 wrong credentials");
+        let faults = look("hunter3").await.map(drop).unwrap_err();
+        assert_eq!(faults[0].path, "notify.smtp.password");
+        assert!(!faults[0].to_string().contains("hunter"), "{faults:?}");
+
+        sink.seen.lock().unwrap().login_answer = None;
+        let change = look("hunter3").await.unwrap();
+        assert_eq!(change.keys(), ["notify.smtp.password"]);
+        sink.seen.lock().unwrap().commands.clear();
+        change.make();
+        house.run(Uuid::from_u128(2), &job, 1).await.unwrap();
+        let commands = sink.seen.lock().unwrap().commands.clone();
+        let plain = format!("AUTH PLAIN {}", STANDARD.encode("\0troupe\0hunter3"));
+        assert!(commands.contains(&plain), "{commands:?}");
+        assert_eq!(sink.mails().len(), 2);
+    });
 }

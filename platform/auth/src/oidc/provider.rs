@@ -21,6 +21,7 @@ use openidconnect::{
 };
 use parking_lot::RwLock;
 use troupe_kernel::clock::{SharedClock, Timestamp};
+use troupe_kernel::config::Secret;
 use troupe_kernel::error::Failure;
 
 use super::binding::Binding;
@@ -76,6 +77,8 @@ struct Known {
 pub struct Provider {
     name: String,
     config: OidcProviderConfig,
+    /// That of the configuration, until a reload brings another.
+    secret: RwLock<Secret>,
     redirect: RedirectUrl,
     http: HttpClient,
     clock: SharedClock,
@@ -85,7 +88,7 @@ pub struct Provider {
 /// Makes a client of the provider's metadata; its type is too long to be named.
 macro_rules! client {
     ($provider:expr, $metadata:expr) => {{
-        let secret = &$provider.config.client_secret;
+        let secret = $provider.secret();
         let secret = (!secret.is_empty()).then(|| ClientSecret::new(secret.expose().to_owned()));
         let id = ClientId::new($provider.config.client_id.clone());
         CoreClient::from_provider_metadata((*$metadata).clone(), id, secret)
@@ -109,7 +112,8 @@ impl Provider {
         let http = HttpClient::new(encrypted_only, config.timeout)
             .map_err(|fault| format!("the certificates of the system cannot be read: {fault}"))?;
         let (name, config) = (name.to_owned(), config.clone());
-        Ok(Self { name, config, redirect, http, clock, known: RwLock::default() })
+        let secret = RwLock::new(config.client_secret.clone());
+        Ok(Self { name, config, secret, redirect, http, clock, known: RwLock::default() })
     }
 
     /// Its name in the configuration.
@@ -122,6 +126,16 @@ impl Provider {
     #[must_use]
     pub fn config(&self) -> &OidcProviderConfig {
         &self.config
+    }
+
+    /// The secret of this platform's client there.
+    pub(super) fn secret(&self) -> Secret {
+        self.secret.read().clone()
+    }
+
+    /// The next exchange has this secret.
+    pub(super) fn take_secret(&self, secret: Secret) {
+        *self.secret.write() = secret;
     }
 
     /// Where a browser goes to be proven.

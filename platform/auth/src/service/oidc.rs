@@ -41,14 +41,14 @@ impl OidcDesk {
         system: &System,
         desk: &Desk,
         proofs: &Proofs,
-        providers: Vec<Provider>,
+        providers: &[Arc<Provider>],
     ) -> (ServiceRef<OidcMessage>, Vec<ChildSpec>) {
         let (mut pools, mut children) = (BTreeMap::new(), Vec::new());
         for provider in providers {
             let name = provider.name().to_owned();
             let title = Some(&provider.config().title).filter(|title| !title.is_empty());
             let info = ProviderInfo { title: title.unwrap_or(&name).clone(), name: name.clone() };
-            let (desk, proofs, provider) = (desk.clone(), proofs.clone(), Arc::new(provider));
+            let (desk, proofs, provider) = (desk.clone(), proofs.clone(), provider.clone());
             let spec = Spec::new(system, format!("oidc-{name}"), move || OidcWorker {
                 desk: desk.clone(),
                 proofs: proofs.clone(),

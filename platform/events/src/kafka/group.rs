@@ -123,6 +123,9 @@ impl Group {
 
     async fn send(&self, record: Record) -> Result<(), Failure> {
         let aside = &self.kafka.aside;
+        if aside.is_outdated() {
+            aside.reset().await;
+        }
         let topic = record.topic.clone();
         let sent = async { aside.landed(aside.add(record).await?).await };
         match sent.await {

@@ -5,6 +5,7 @@
 //! which divides the messages by their key among a few lanes. A lane delivers one after the other; the
 //! offset of a message is committed when it was applied, waits in the retry topic, or is a dead letter.
 
+mod access;
 mod client;
 mod cloud_event;
 mod condition;
@@ -30,6 +31,7 @@ use crate::kafka_config::KafkaConfig;
 pub(crate) use group::Group;
 pub(crate) use relay::{RELAY, Relay};
 
+use access::Access;
 use condition::Condition;
 use publisher::Publisher;
 use topics::Topics;
@@ -49,6 +51,7 @@ pub(crate) fn announce<'a>(consumers: impl Iterator<Item = &'a String>) {
 /// What everything that speaks to the brokers shares in a node.
 pub(crate) struct Kafka {
     pub(crate) config: KafkaConfig,
+    pub(crate) access: Arc<Access>,
     pub(crate) condition: Arc<Condition>,
     pub(crate) topics: Topics,
     /// For the relay, which makes it anew when it must begin again.
@@ -62,13 +65,14 @@ pub(crate) struct Kafka {
 impl Kafka {
     /// Connects to nothing yet.
     pub(crate) fn new(config: &KafkaConfig) -> Self {
-        let condition = Arc::new(Condition::new(config));
+        let (access, condition) = (Arc::new(Access::new(config)), Arc::new(Condition::new(config)));
         Self {
             config: config.clone(),
-            topics: Topics::new(config, &condition),
-            publisher: Publisher::new(config, &condition),
-            aside: Publisher::new(config, &condition),
+            topics: Topics::new(config, &access, &condition),
+            publisher: Publisher::new(config, &access, &condition),
+            aside: Publisher::new(config, &access, &condition),
             lags: Mutex::default(),
+            access,
             condition,
         }
     }

@@ -15,7 +15,8 @@ use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use troupe_kernel::{Event, Failure};
 
-use super::client::{Watch, settings};
+use super::access::Access;
+use super::client::Watch;
 use super::cloud_event;
 use super::condition::Condition;
 use crate::kafka_config::KafkaConfig;
@@ -69,25 +70,32 @@ pub(crate) enum Refusal {
 
 /// The producer of this node, made when it is first needed.
 pub(crate) struct Publisher {
-    settings: ClientConfig,
+    access: Arc<Access>,
     condition: Arc<Condition>,
-    producer: Mutex<Option<FutureProducer<Watch>>>,
+    queue: usize,
+    message_bytes_max: u64,
+    producer: Mutex<Option<Made>>,
+}
+
+/// A producer, and how often the access to the brokers had changed before.
+struct Made {
+    producer: FutureProducer<Watch>,
+    renewal: u64,
 }
 
 impl Publisher {
-    pub(super) fn new(config: &KafkaConfig, condition: &Arc<Condition>) -> Self {
-        let queue = config.publish_batch_max * QUEUE_BATCHES;
-        let mut settings = settings(config);
-        settings
-            .set("enable.idempotence", "true")
-            .set("linger.ms", "5")
-            .set("compression.type", "zstd")
-            .set("message.max.bytes", config.message_bytes_max.to_string())
-            .set("message.timeout.ms", "0")
-            .set("queue.buffering.max.messages", queue.to_string())
-            // As clients of Java divide keys, so that theirs meet ours.
-            .set("partitioner", "murmur2_random");
-        Self { settings, condition: condition.clone(), producer: Mutex::new(None) }
+    pub(super) fn new(
+        config: &KafkaConfig,
+        access: &Arc<Access>,
+        condition: &Arc<Condition>,
+    ) -> Self {
+        Self {
+            access: access.clone(),
+            condition: condition.clone(),
+            queue: config.publish_batch_max * QUEUE_BATCHES,
+            message_bytes_max: config.message_bytes_max,
+            producer: Mutex::new(None),
+        }
     }
 
     /// Begins to connect, so that the first message waits less.
@@ -132,25 +140,52 @@ impl Publisher {
         }
     }
 
+    /// Whether its producer was made before the access to the brokers changed.
+    pub(crate) fn is_outdated(&self) -> bool {
+        let made = self.producer.lock();
+        made.as_ref().is_some_and(|made| made.renewal != self.access.renewal())
+    }
+
+    /// Waits until it is outdated.
+    pub(crate) async fn renewed(&self) -> Failure {
+        let renewal = self.producer.lock().as_ref().map(|made| made.renewal);
+        self.access.renewed(renewal.unwrap_or_else(|| self.access.renewal())).await
+    }
+
     /// Forgets what was added and not acknowledged; the next message makes a producer anew.
     pub(crate) async fn reset(&self) {
-        let Some(producer) = self.producer.lock().take() else { return };
+        let Some(made) = self.producer.lock().take() else { return };
         // Its threads end in a moment, and dropping it waits for them.
-        let ended = tokio::task::spawn_blocking(move || drop(producer)).await;
+        let ended = tokio::task::spawn_blocking(move || drop(made)).await;
         if let Err(error) = ended {
             tracing::debug!(%error, "a producer did not end in order");
         }
     }
 
     fn producer(&self) -> Result<FutureProducer<Watch>, KafkaError> {
-        let mut producer = self.producer.lock();
-        if let Some(made) = &*producer {
-            return Ok(made.clone());
+        let mut kept = self.producer.lock();
+        if let Some(made) = &*kept {
+            return Ok(made.producer.clone());
         }
+        let renewal = self.access.renewal();
         let watch = Watch::new(&self.condition);
-        let made = FutureProducer::from_config_and_context(&self.settings, watch)?;
-        *producer = Some(made.clone());
-        Ok(made)
+        let producer = FutureProducer::from_config_and_context(&self.settings(), watch)?;
+        *kept = Some(Made { producer: producer.clone(), renewal });
+        Ok(producer)
+    }
+
+    fn settings(&self) -> ClientConfig {
+        let mut settings = self.access.settings();
+        settings
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "5")
+            .set("compression.type", "zstd")
+            .set("message.max.bytes", self.message_bytes_max.to_string())
+            .set("message.timeout.ms", "0")
+            .set("queue.buffering.max.messages", self.queue.to_string())
+            // As clients of Java divide keys, so that theirs meet ours.
+            .set("partitioner", "murmur2_random");
+        settings
     }
 }
 
@@ -185,7 +220,8 @@ mod tests {
             publish_batch_max: 1,
             ..KafkaConfig::default()
         };
-        let publisher = Publisher::new(&config, &Arc::new(Condition::new(&config)));
+        let (access, condition) = (Access::new(&config), Condition::new(&config));
+        let publisher = Publisher::new(&config, &Arc::new(access), &Arc::new(condition));
         let record = || Record::of(&Event::new("test.counted", "a", &1), "test".into());
         for _ in 0..QUEUE_BATCHES {
             publisher.add(record()).await.expect("there is room");

@@ -126,6 +126,9 @@ impl Relay {
         if horizon <= held.position {
             return Ok((Next::Idle, false));
         }
+        if self.kafka.publisher.is_outdated() {
+            self.kafka.publisher.reset().await;
+        }
         let mut acknowledged = held.position;
         // Boxed: it holds up to three batches.
         let published = Box::pin(self.publish(&mut acknowledged)).await;
@@ -314,12 +317,16 @@ impl Relay {
         Ok(())
     }
 
-    /// Does work and renews the lease meanwhile.
+    /// Does work and renews the lease meanwhile. It stops when there is another access to the brokers:
+    /// the one before may never succeed.
     async fn with_lease<T>(&self, work: impl Future<Output = T>) -> Result<T, Stopped> {
-        tokio::pin!(work);
+        let renewed = self.kafka.publisher.renewed();
+        tokio::pin!(work, renewed);
         loop {
             tokio::select! {
+                biased;
                 done = &mut work => return Ok(done),
+                failure = &mut renewed => return Err(failure.into()),
                 () = tokio::time::sleep(self.config.lease / 3) => {
                     if self.acquire().await?.is_none() {
                         tracing::warn!("another node took the relay over");

@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep_until};
 use troupe_actors::{Scope, ServiceRef, Shards};
 use troupe_kernel::{Event, Failure};
 
-use super::client::{Watch, settings};
+use super::client::Watch;
 use super::cloud_event;
 use super::group::Group;
 use super::lane::{Deliver, LANE_CAPACITY, LaneMessage, Mail};
@@ -141,8 +141,21 @@ impl ConsumerContext for Ears {
     }
 }
 
-/// Takes part in the group until something fails, and answers what.
+/// Takes part in the group until something fails or the access to the brokers changes, and answers what.
 pub(super) async fn sit(
+    group: &Arc<Group>,
+    lanes: &Shards<LaneMessage>,
+    seat: &Mutex<Option<Seat>>,
+) -> Failure {
+    let access = &group.kafka.access;
+    let renewed = access.renewed(access.renewal());
+    tokio::select! {
+        failure = take_part(group, lanes, seat) => failure,
+        failure = renewed => failure,
+    }
+}
+
+async fn take_part(
     group: &Arc<Group>,
     lanes: &Shards<LaneMessage>,
     seat: &Mutex<Option<Seat>>,
@@ -178,7 +191,7 @@ async fn join(group: &Group) -> Result<Seat, Failure> {
     group.kafka.topics.ensure(&topics).await?;
     let config = &group.kafka.config;
     let heartbeat = HEARTBEAT_MAX.min(config.session_timeout / 10);
-    let mut client = settings(config);
+    let mut client = group.kafka.access.settings();
     client
         .set("group.id", group.id())
         .set("auto.offset.reset", "earliest")

@@ -14,7 +14,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::FutureProducer;
 use troupe_kernel::Failure;
 
-use super::client::{Watch, settings};
+use super::access::Access;
+use super::client::Watch;
 use super::condition::Condition;
 use crate::kafka_config::KafkaConfig;
 
@@ -24,14 +25,19 @@ const MAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The topics of this node.
 pub(crate) struct Topics {
     config: KafkaConfig,
+    access: Arc<Access>,
     condition: Arc<Condition>,
     known: Mutex<BTreeSet<String>>,
 }
 
 impl Topics {
-    pub(super) fn new(config: &KafkaConfig, condition: &Arc<Condition>) -> Self {
-        let (config, condition) = (config.clone(), condition.clone());
-        Self { config, condition, known: Mutex::default() }
+    pub(super) fn new(
+        config: &KafkaConfig,
+        access: &Arc<Access>,
+        condition: &Arc<Condition>,
+    ) -> Self {
+        let (config, access, condition) = (config.clone(), access.clone(), condition.clone());
+        Self { config, access, condition, known: Mutex::default() }
     }
 
     /// The topic of events of this kind: that of the module which owns them.
@@ -66,7 +72,7 @@ impl Topics {
 
     async fn make(&self, names: &[String]) -> Result<(), Failure> {
         let watch = Watch::new(&self.condition);
-        let settings = settings(&self.config);
+        let settings = self.access.settings();
         let failed = |error: KafkaError| unavailable(&error.to_string());
         let admin: AdminClient<Watch> =
             AdminClient::from_config_and_context(&settings, watch.clone()).map_err(failed)?;

@@ -6,7 +6,7 @@ use rdkafka::message::Message;
 use troupe_database::{Dialect, UnitOfWork};
 use troupe_events::{EventsConfig, KafkaConfig, Sasl};
 use troupe_kernel::config::{ConfigSection as _, Secret};
-use troupe_kernel::{Event, Uuid};
+use troupe_kernel::{Event, Layers, Uuid};
 
 use super::broker::{Broker, Secured};
 use super::messages;
@@ -104,4 +104,47 @@ async fn events_reach_brokers_that_ask_for_tls_and_a_login_and_what_is_wrong_is_
         assert!(!told.contains("hunter2"), "{told}");
         place.remove().await;
     }
+}
+
+#[tokio::test]
+async fn another_password_is_taken_by_all_clients_while_events_wait_for_it() {
+    let Some((_broker, secured)) = Broker::secured().await else { return };
+    let right = kafka(&secured);
+    let wrong = KafkaConfig { password: Secret::new("hunter1"), ..right.clone() };
+    let place = place(Dialect::Sqlite, wrong.clone()).await.unwrap();
+    let notes = Shared::default();
+    let node = Node::start(place.open().await, &notes, EventsConfig { kafka: wrong, ..config() });
+    let node = node.await;
+    node.db
+        .transaction(&scope(), async move |uow: &mut UnitOfWork| {
+            uow.event(Event::new("test.counted", "a", &1));
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let reload = node.events.reload().expect("there is Kafka");
+    let look = async |password: &str| {
+        let text = format!(
+            "[events.kafka]\nbrokers = {:?}\ntls = true\ntls_ca = {:?}\nsasl = \"scram_sha512\"\n\
+             username = \"app\"\npassword = {password:?}",
+            right.brokers, right.tls_ca
+        );
+        reload.look(&Layers::new().file("troupe.toml", &text).build().unwrap()).await
+    };
+    assert!(look("hunter1").await.unwrap().keys().is_empty(), "nothing is new");
+    let faults = look("hunter3").await.map(drop).unwrap_err();
+    assert_eq!(faults[0].path, "events.kafka.password");
+    assert!(faults[0].to_string().contains("refuse it"), "{faults:?}");
+    assert!(!faults[0].to_string().contains("hunter"), "{faults:?}");
+    let change = look("hunter2").await.unwrap();
+    assert_eq!(change.keys(), ["events.kafka.password"]);
+    assert!(notes.lock().delivered.is_empty(), "looking changes nothing");
+    change.make();
+    let began = Instant::now();
+    while notes.lock().delivered.is_empty() {
+        assert!(began.elapsed() < SOON, "the event came through with the new password");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    node.stop().await;
+    place.remove().await;
 }

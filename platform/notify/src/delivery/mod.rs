@@ -2,14 +2,16 @@
 
 mod file;
 mod letter;
+mod reload;
 mod smtp;
 
 use std::sync::Arc;
 
+use parking_lot::RwLock;
 use tokio::sync::OnceCell;
 use troupe_kernel::{Failure, Mail, Timestamp, Uuid};
 
-use crate::config::{Delivery, NotifyConfig};
+use crate::config::{Delivery, NotifyConfig, SmtpConfig};
 use crate::error::DeliveryFault;
 use crate::templates::{Branding, TemplateSet};
 
@@ -21,10 +23,12 @@ use smtp::SmtpDelivery;
 #[derive(Clone)]
 pub(crate) struct Office {
     config: Arc<NotifyConfig>,
-    open: Arc<OnceCell<Open>>,
+    open: Arc<OnceCell<RwLock<Arc<Open>>>>,
 }
 
+/// What a reload makes anew as a whole.
 struct Open {
+    smtp: SmtpConfig,
     templates: TemplateSet,
     letterhead: Letterhead,
     way: Way,
@@ -54,15 +58,9 @@ impl Office {
         self.opened().await.map(|_| ())
     }
 
-    async fn opened(&self) -> Result<&Open, Failure> {
-        let config = self.config.clone();
-        self.open
-            .get_or_try_init(|| async {
-                tokio::task::spawn_blocking(move || Open::new(&config)).await.map_err(|error| {
-                    Failure::internal("notify.start.failed", format!("opening crashed: {error}"))
-                })?
-            })
-            .await
+    async fn opened(&self) -> Result<Arc<Open>, Failure> {
+        let first = || async { Open::read(self.config.clone()).await.map(RwLock::new) };
+        Ok(self.open.get_or_try_init(first).await?.read().clone())
     }
 
     /// Renders and delivers a mail. `id` becomes its `Message-ID`; with a link it says how to be rid of
@@ -99,6 +97,14 @@ impl Office {
 }
 
 impl Open {
+    async fn read(config: Arc<NotifyConfig>) -> Result<Arc<Self>, Failure> {
+        let opened = tokio::task::spawn_blocking(move || Self::new(&config)).await;
+        let opened = opened.map_err(|error| {
+            Failure::internal("notify.start.failed", format!("opening crashed: {error}"))
+        })?;
+        opened.map(Arc::new)
+    }
+
     fn new(config: &NotifyConfig) -> Result<Self, Failure> {
         let branding = Branding {
             product: config.product.clone(),
@@ -114,7 +120,7 @@ impl Open {
             Delivery::File => Way::File(FileDelivery::new(&config.directory)),
             Delivery::Smtp => Way::Smtp(Box::new(SmtpDelivery::new(&config.smtp)?)),
         };
-        Ok(Self { templates, letterhead, way })
+        Ok(Self { smtp: config.smtp.clone(), templates, letterhead, way })
     }
 }
 

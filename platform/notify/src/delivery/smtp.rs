@@ -7,7 +7,6 @@
 //! A delivery that does not end leaves its connection between two answers, where the next mail would
 //! take the late answer for its own. Such a delivery takes the whole pool with it.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lettre::transport::smtp::authentication::Credentials;
@@ -15,6 +14,7 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::{AsyncSmtpTransportBuilder, Error, PoolConfig};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
+use parking_lot::Mutex;
 use troupe_kernel::Failure;
 
 use super::letter::Letter;
@@ -60,9 +60,19 @@ impl SmtpDelivery {
         Ok(Self { builder, pool, timeout: config.timeout })
     }
 
+    /// Why the server refuses this login; a server that is away refuses nobody.
+    pub(super) async fn refusal(&self) -> Option<String> {
+        let pool: Pool = self.builder.clone().build();
+        let tried = tokio::time::timeout(self.timeout, pool.test_connection()).await;
+        let error = tried.ok()?.err()?;
+        is_login(&error).then(|| {
+            format!("the mail server refuses the new login ({error}); make it there first")
+        })
+    }
+
     /// Hands a mail over; done when the server has taken it.
     pub(super) async fn deliver(&self, letter: Letter) -> Result<(), DeliveryFault> {
-        let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let pool = self.pool.lock().clone();
         let mut turn = Turn { delivery: self, ended: false };
         // The library bounds the connect only, not the wait for an answer.
         let sent = tokio::time::timeout(self.timeout, pool.send(letter.message)).await;
@@ -86,7 +96,7 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if !self.ended {
             let fresh = self.delivery.builder.clone().build();
-            *self.delivery.pool.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+            *self.delivery.pool.lock() = fresh;
         }
     }
 }
@@ -109,10 +119,13 @@ fn parameters(config: &SmtpConfig) -> Result<TlsParameters, Failure> {
     builder.build().map_err(|error| fault(&error))
 }
 
+fn is_login(error: &Error) -> bool {
+    error.status().is_some_and(|code| LOGIN_ANSWERS.contains(&code.to_string().as_str()))
+}
+
 fn fault_of(error: &Error) -> DeliveryFault {
     let code = error.status().map(|code| code.to_string());
-    let is_login = code.as_deref().is_some_and(|code| LOGIN_ANSWERS.contains(&code));
-    if is_login {
+    if is_login(error) {
         return DeliveryFault::transient(&format!(
             "the mail server refused the login; check notify.smtp.username and password ({error})"
         ));
