@@ -121,7 +121,7 @@ impl Group {
         self.send(letter.buried(self.dead_topic(), &cause)).await
     }
 
-    async fn send(&self, record: Record) -> Result<(), Failure> {
+    async fn send(&self, record: Record<'_>) -> Result<(), Failure> {
         let aside = &self.kafka.aside;
         if aside.is_outdated() {
             aside.reset().await;

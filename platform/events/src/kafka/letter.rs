@@ -82,14 +82,14 @@ impl Letter {
     }
 
     /// The same message for the retry topic, due after a wait.
-    pub(super) fn retried(&self, topic: String, cause: &Cause<'_>, wait: Duration) -> Record {
+    pub(super) fn retried(&self, topic: String, cause: &Cause<'_>, wait: Duration) -> Record<'_> {
         let due = cause.at.plus(wait).as_micros().div_euclid(1_000);
         let extra = [(RETRIES, (self.retries + 1).to_string()), (DUE, due.to_string())];
         self.moved(topic, cause, extra.into_iter())
     }
 
     /// The same message for the dead-letter topic.
-    pub(super) fn buried(&self, topic: String, cause: &Cause<'_>) -> Record {
+    pub(super) fn buried(&self, topic: String, cause: &Cause<'_>) -> Record<'_> {
         self.moved(topic, cause, [(RETRIES, self.retries.to_string())].into_iter())
     }
 
@@ -98,7 +98,7 @@ impl Letter {
         topic: String,
         cause: &Cause<'_>,
         extra: impl Iterator<Item = (&'static str, String)>,
-    ) -> Record {
+    ) -> Record<'_> {
         let mut headers = OwnedHeaders::new();
         for (key, value) in self.headers.iter().filter(|(key, _)| !key.starts_with(OWN)) {
             headers = headers.insert(Header { key, value });
@@ -121,9 +121,9 @@ impl Letter {
         }
         Record {
             topic: topic.into(),
-            key: self.key.clone(),
+            key: &self.key,
             headers,
-            payload: self.payload.clone(),
+            payload: self.payload.as_slice().into(),
             time_ms: self.time_ms,
         }
     }

@@ -4,6 +4,7 @@
 //! partition arrived would break the order. Whoever loses patience makes it anew, and adds everything
 //! again from the first message that was not acknowledged.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,32 +29,32 @@ const QUEUE_WAIT: Duration = Duration::from_millis(5);
 const QUEUE_BATCHES: usize = 2;
 
 /// A message on its way out.
-pub(crate) struct Record {
+pub(crate) struct Record<'a> {
     pub(crate) topic: Arc<str>,
-    pub(crate) key: Vec<u8>,
+    pub(crate) key: &'a [u8],
     pub(crate) headers: OwnedHeaders,
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: Cow<'a, [u8]>,
     /// When it happened, in milliseconds since the epoch.
     pub(crate) time_ms: i64,
 }
 
-impl Record {
+impl<'a> Record<'a> {
     /// An event for a topic; its subject is the key.
-    pub(crate) fn of(event: &Event, topic: Arc<str>) -> Self {
-        Self::with(event, event.data.to_string(), topic)
+    pub(crate) fn of(event: &'a Event, topic: Arc<str>) -> Self {
+        Self::with(event, event.data.to_string().into_bytes().into(), topic)
     }
 
     /// The same of a line of the log, whose data goes on as it is.
-    pub(crate) fn of_line(line: &Line, topic: Arc<str>) -> Self {
-        Self::with(&line.head, line.data.clone(), topic)
+    pub(crate) fn of_line(line: &'a Line, topic: Arc<str>) -> Self {
+        Self::with(&line.head, line.data.as_bytes().into(), topic)
     }
 
-    fn with(head: &Event, data: String, topic: Arc<str>) -> Self {
+    fn with(head: &'a Event, payload: Cow<'a, [u8]>, topic: Arc<str>) -> Self {
         Self {
             topic,
-            key: head.subject.clone().into_bytes(),
+            key: head.subject.as_bytes(),
             headers: cloud_event::headers(head),
-            payload: data.into_bytes(),
+            payload,
             time_ms: head.time.as_micros().div_euclid(1_000),
         }
     }
@@ -107,12 +108,12 @@ impl Publisher {
 
     /// Puts a message behind those that were added before; waits while the queue is full. The future
     /// ends when all replicas in sync have it.
-    pub(crate) async fn add(&self, record: Record) -> Result<DeliveryFuture, Refusal> {
+    pub(crate) async fn add(&self, record: Record<'_>) -> Result<DeliveryFuture, Refusal> {
         let producer = self.producer().map_err(|error| refusal(&error))?;
         let Record { topic, key, headers, payload, time_ms } = record;
         let mut next = FutureRecord::to(&topic)
-            .key(&key)
-            .payload(&payload)
+            .key(key)
+            .payload(&*payload)
             .timestamp(time_ms)
             .headers(headers);
         loop {
@@ -222,7 +223,8 @@ mod tests {
         };
         let (access, condition) = (Access::new(&config), Condition::new(&config));
         let publisher = Publisher::new(&config, &Arc::new(access), &Arc::new(condition));
-        let record = || Record::of(&Event::new("test.counted", "a", &1), "test".into());
+        let event = Event::new("test.counted", "a", &1);
+        let record = || Record::of(&event, "test".into());
         for _ in 0..QUEUE_BATCHES {
             publisher.add(record()).await.expect("there is room");
         }
