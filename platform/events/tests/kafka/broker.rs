@@ -117,6 +117,19 @@ impl Broker {
         assert!(answers.await.unwrap(), "the broker does not answer");
     }
 
+    /// Another password for the user of the logins; connections that are there stay.
+    pub(crate) fn change_password(&self, password: &str) {
+        let entry = format!("SCRAM-SHA-512=[password={password}]");
+        let address = self.address();
+        let output = self
+            .java()
+            .args(["kafka.admin.ConfigCommand", "--bootstrap-server", &address, "--alter"])
+            .args(["--add-config", &entry, "--entity-type", "users", "--entity-name", "app"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// Kills the process, as a loss of its machine would.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {

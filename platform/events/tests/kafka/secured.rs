@@ -40,19 +40,23 @@ async fn start(place: &Place, kafka: KafkaConfig) -> Node {
 /// What the health check says of brokers that let nobody in, as soon as it says this.
 async fn told(place: &Place, kafka: KafkaConfig, says: &str) -> String {
     let node = start(place, kafka).await;
+    let told = refused(&node, says).await;
+    node.stop().await;
+    told
+}
+
+async fn refused(node: &Node, says: &str) -> String {
     let checks = node.events.health_checks();
     let began = Instant::now();
-    let told = loop {
+    loop {
         let [check] = checks.as_slice() else { panic!("one check") };
         let found = check.probe().await;
         match found {
-            Err(told) if told.contains(says) => break told,
+            Err(told) if told.contains(says) => return told,
             _ => assert!(began.elapsed() < SOON, "{found:?}, and not {says}"),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
-    };
-    node.stop().await;
-    told
+    }
 }
 
 #[tokio::test]
@@ -106,45 +110,61 @@ async fn events_reach_brokers_that_ask_for_tls_and_a_login_and_what_is_wrong_is_
     }
 }
 
-#[tokio::test]
-async fn another_password_is_taken_by_all_clients_while_events_wait_for_it() {
-    let Some((_broker, secured)) = Broker::secured().await else { return };
-    let right = kafka(&secured);
-    let wrong = KafkaConfig { password: Secret::new("hunter1"), ..right.clone() };
-    let place = place(Dialect::Sqlite, wrong.clone()).await.unwrap();
-    let notes = Shared::default();
-    let node = Node::start(place.open().await, &notes, EventsConfig { kafka: wrong, ..config() });
-    let node = node.await;
+async fn write(node: &Node, number: i64) {
     node.db
         .transaction(&scope(), async move |uow: &mut UnitOfWork| {
-            uow.event(Event::new("test.counted", "a", &1));
+            uow.event(Event::new("test.counted", "a", &number));
             Ok(())
         })
         .await
         .unwrap();
+}
+
+async fn arrives(notes: &Shared, number: i64) {
+    let began = Instant::now();
+    while !notes.lock().delivered.contains(&number) {
+        assert!(began.elapsed() < SOON, "event {number} came through");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn another_password_is_taken_by_all_clients_when_the_brokers_take_it() {
+    let Some((mut broker, secured)) = Broker::secured().await else { return };
+    let session_timeout = Duration::from_secs(6);
+    let kafka = KafkaConfig { session_timeout, ..kafka(&secured) };
+    let place = place(Dialect::Sqlite, kafka.clone()).await.unwrap();
+    let notes = Shared::default();
+    let own = EventsConfig { kafka: kafka.clone(), ..config() };
+    let node = Node::start(place.open().await, &notes, own).await;
+    write(&node, 1).await;
+    arrives(&notes, 1).await;
+
     let reload = node.events.reload().expect("there is Kafka");
     let look = async |password: &str| {
         let text = format!(
             "[events.kafka]\nbrokers = {:?}\ntls = true\ntls_ca = {:?}\nsasl = \"scram_sha512\"\n\
              username = \"app\"\npassword = {password:?}",
-            right.brokers, right.tls_ca
+            kafka.brokers, kafka.tls_ca
         );
         reload.look(&Layers::new().file("troupe.toml", &text).build().unwrap()).await
     };
-    assert!(look("hunter1").await.unwrap().keys().is_empty(), "nothing is new");
+    assert!(look("hunter2").await.unwrap().keys().is_empty(), "nothing is new");
     let faults = look("hunter3").await.map(drop).unwrap_err();
     assert_eq!(faults[0].path, "events.kafka.password");
     assert!(faults[0].to_string().contains("refuse it"), "{faults:?}");
     assert!(!faults[0].to_string().contains("hunter"), "{faults:?}");
-    let change = look("hunter2").await.unwrap();
+
+    broker.change_password("hunter3");
+    // Whoever has the old password does not come back.
+    broker.kill();
+    broker.run().await;
+    write(&node, 2).await;
+    refused(&node, "username and password in events.kafka").await;
+    let change = look("hunter3").await.unwrap();
     assert_eq!(change.keys(), ["events.kafka.password"]);
-    assert!(notes.lock().delivered.is_empty(), "looking changes nothing");
     change.make();
-    let began = Instant::now();
-    while notes.lock().delivered.is_empty() {
-        assert!(began.elapsed() < SOON, "the event came through with the new password");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    arrives(&notes, 2).await;
     node.stop().await;
     place.remove().await;
 }
