@@ -101,6 +101,9 @@ fn run_suites(
     tally.took("building the tests", began);
     let surroundings = surroundings(kafka, variables)?;
     let statements = std::env::temp_dir().join(format!("troupe-statements-{}", std::process::id()));
+    if statements.exists() {
+        std::fs::remove_dir_all(&statements)?;
+    }
     std::fs::create_dir_all(&statements)?;
     let mut all = tests_of_all(kafka);
     all.args(["--no-fail-fast", "--", "--skip", PLANS]).envs(surroundings.clone());

@@ -9,7 +9,7 @@ use crate::keys::Lifetime;
 const ISSUER: &str = "https://troupe.example";
 
 fn now() -> Timestamp {
-    Timestamp::from_secs(1_800_000_000)
+    Timestamp::from_secs(1_750_000_000)
 }
 
 fn key(seed: u8) -> SigningKey {

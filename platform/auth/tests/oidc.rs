@@ -157,6 +157,9 @@ async fn another_secret_is_taken_while_the_node_runs_and_nothing_else_of_a_provi
         assert_eq!(change.keys(), ["auth.oidc.example.client_secret"]);
         assert_eq!(change.keys_later(), ["auth.oidc.example.keep", "auth.oidc.gone"]);
         assert_eq!(look("").await.keys_later(), ["auth.oidc.example"]);
+        let other = new.replace("client_id = \"", "client_id = \"other-");
+        let change_of_client = look(&other).await;
+        assert!(change_of_client.keys().is_empty(), "a secret alone would lock everybody out");
         assert_eq!(code(arrive(house, "ada").await), "auth.provider.refused", "looking is all");
         change.make();
         signed_in(house, "ada").await;

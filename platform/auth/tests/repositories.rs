@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::harness::{column_id, scope};
 
 fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_secs(1_800_000_000 + seconds)
+    Timestamp::from_secs(1_750_000_000 + seconds)
 }
 
 fn db_at(seconds: i64) -> DbTimestamp {

@@ -29,14 +29,21 @@ fn change(providers: &[Arc<Provider>], mut others: BTreeMap<String, OidcProvider
             change = change.later(&format!("oidc.{}", provider.name()));
             continue;
         };
-        for key in differences(provider.config(), &other) {
+        let later = differences(provider.config(), &other);
+        // The secret of another client is of no use before that client.
+        let is_other = later.iter().any(|key| key == "issuer" || key == "client_id");
+        for key in later {
             change = change.later(&path(&key));
         }
-        let secret = other.client_secret;
-        if secret.expose() != provider.secret().expose() {
-            let provider = provider.clone();
-            change = change.of(&path("client_secret"), move || provider.take_secret(secret));
+        let (key, secret) = (path("client_secret"), other.client_secret);
+        if secret.expose() == provider.secret().expose() {
+            continue;
         }
+        let provider = provider.clone();
+        change = match is_other {
+            true => change.later(&key),
+            false => change.of(&key, move || provider.take_secret(secret)),
+        };
     }
     others.keys().fold(change, |change, name| change.later(&format!("oidc.{name}")))
 }

@@ -27,15 +27,35 @@ const RETRY_WAIT_MAX: Duration = Duration::from_secs(24 * 3_600);
 pub(crate) struct Group {
     pub(super) reader: Reader,
     pub(super) kafka: Arc<Kafka>,
-    /// The sitting of the member whose messages are delivered.
-    sitting: AtomicU64,
+    pub(super) sittings: Sittings,
+}
+
+/// Which sitting of the member is the one whose messages are delivered.
+#[derive(Default)]
+pub(super) struct Sittings(AtomicU64);
+
+impl Sittings {
+    /// Begins one; messages of earlier ones are not delivered any more.
+    pub(super) fn begin(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Ends one: none of its messages is delivered any more. Those behind one that failed come again
+    /// after it.
+    pub(super) fn end(&self, sitting: u64) {
+        self.0.fetch_max(sitting + 1, Ordering::AcqRel);
+    }
+
+    pub(super) fn is_current(&self, sitting: u64) -> bool {
+        self.0.load(Ordering::Acquire) == sitting
+    }
 }
 
 impl Group {
     /// The actors of a subscription: its member, and as many lanes as it may deliver at the same time.
     pub(crate) fn spec(system: &System, reader: Reader, kafka: &Arc<Kafka>) -> ChildSpec {
         let (name, count) = (reader.name().to_owned(), reader.config.concurrency);
-        let group = Arc::new(Self { reader, kafka: kafka.clone(), sitting: AtomicU64::new(0) });
+        let group = Arc::new(Self { reader, kafka: kafka.clone(), sittings: Sittings::default() });
         let lane = |number: usize| Lane::spec(system, &format!("lane-{number}"), &group);
         let (lanes, children): (Vec<_>, Vec<ChildSpec>) = (1..=count).map(lane).unzip();
         let lanes: Shards<LaneMessage> = Shards::new(lanes);
@@ -45,15 +65,6 @@ impl Group {
             .children(children)
             .child(Member::spec(system, &group, lanes))
             .into_spec()
-    }
-
-    /// Begins a sitting; messages of earlier ones are not delivered any more.
-    pub(super) fn begin_sitting(&self) -> u64 {
-        self.sitting.fetch_add(1, Ordering::AcqRel) + 1
-    }
-
-    pub(super) fn is_current(&self, sitting: u64) -> bool {
-        self.sitting.load(Ordering::Acquire) == sitting
     }
 
     /// The group's name for the brokers.
@@ -122,23 +133,35 @@ impl Group {
     }
 
     async fn send(&self, record: Record<'_>) -> Result<(), Failure> {
-        let aside = &self.kafka.aside;
-        if aside.is_outdated() {
-            aside.reset().await;
-        }
         let topic = record.topic.clone();
-        let sent = async { aside.landed(aside.add(record).await?).await };
-        match sent.await {
+        match self.kafka.aside.send(record).await {
             Ok(()) => Ok(()),
             // Not even the topic for what fails takes it: the row of the dead letter remains.
             Err(Refusal::Message(failure)) => {
                 tracing::error!(%topic, %failure, "a message could not be set aside");
                 Ok(())
             }
-            Err(Refusal::Kafka(failure)) => {
-                aside.reset().await;
-                Err(failure)
-            }
+            Err(Refusal::Kafka(failure)) => Err(failure),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sitting_is_current_from_its_beginning_to_its_end_or_the_next() {
+        let sittings = Sittings::default();
+        let first = sittings.begin();
+        assert!(sittings.is_current(first));
+        sittings.end(first);
+        assert!(!sittings.is_current(first));
+        let second = sittings.begin();
+        assert!(sittings.is_current(second) && !sittings.is_current(first));
+        sittings.end(first);
+        assert!(sittings.is_current(second), "the first had ended before");
+        let third = sittings.begin();
+        assert!(sittings.is_current(third) && !sittings.is_current(second));
     }
 }

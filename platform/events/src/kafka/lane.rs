@@ -67,14 +67,17 @@ impl Service for Lane {
     ) -> Handled {
         let LaneMessage::Deliver(deliver) = &**message;
         for Mail { event, letter } in &deliver.mail {
-            if !self.group.is_current(deliver.sitting) {
+            if !self.group.sittings.is_current(deliver.sitting) {
                 // Its member has begun anew and takes the message again.
                 return ctx.fail(Failure::unavailable(
                     "events.lane.past",
                     "the message is of a past sitting and comes again",
                 ));
             }
-            self.group.deliver(event, letter).await?;
+            if let Err(failure) = self.group.deliver(event, letter).await {
+                self.group.sittings.end(deliver.sitting);
+                return ctx.fail(failure);
+            }
         }
         ctx.reply(deliver, ())
     }

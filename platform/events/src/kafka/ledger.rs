@@ -42,8 +42,9 @@ impl Ledger {
             self.stints += 1;
             Progress { stint: self.stints, offsets: BTreeMap::new(), in_hand: 0, is_paused: false }
         });
-        progress.offsets.insert(offset, false);
-        progress.in_hand += 1;
+        if progress.offsets.insert(offset, false).is_none_or(|is_done| is_done) {
+            progress.in_hand += 1;
+        }
         Ticket { partition, offset, stint: progress.stint }
     }
 

@@ -79,8 +79,9 @@ pub(crate) struct Publisher {
 }
 
 /// A producer, and how often the access to the brokers had changed before.
+#[derive(Clone)]
 struct Made {
-    producer: FutureProducer<Watch>,
+    producer: Arc<FutureProducer<Watch>>,
     renewal: u64,
 }
 
@@ -101,7 +102,7 @@ impl Publisher {
 
     /// Begins to connect, so that the first message waits less.
     pub(crate) fn connect(&self) {
-        if let Err(error) = self.producer() {
+        if let Err(error) = self.made() {
             tracing::debug!(%error, "a producer could not be made; the first message tells");
         }
     }
@@ -109,24 +110,25 @@ impl Publisher {
     /// Puts a message behind those that were added before; waits while the queue is full. The future
     /// ends when all replicas in sync have it.
     pub(crate) async fn add(&self, record: Record<'_>) -> Result<DeliveryFuture, Refusal> {
-        let producer = self.producer().map_err(|error| refusal(&error))?;
-        let Record { topic, key, headers, payload, time_ms } = record;
-        let mut next = FutureRecord::to(&topic)
-            .key(key)
-            .payload(&*payload)
-            .timestamp(time_ms)
-            .headers(headers);
-        loop {
-            match producer.send_result(next) {
-                Ok(delivery) => return Ok(delivery),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    next = back;
-                    metrics::counter!("events_kafka_queue_full_total").increment(1);
-                    tokio::time::sleep(QUEUE_WAIT).await;
-                }
-                Err((error, _)) => return Err(refusal(&error)),
-            }
+        let made = self.made().map_err(|error| refusal(&error))?;
+        add(&made.producer, record).await
+    }
+
+    /// Sends a message whose order among others does not count, with the present access to the brokers.
+    pub(crate) async fn send(&self, record: Record<'_>) -> Result<(), Refusal> {
+        self.discard_outdated();
+        let made = self.made().map_err(|error| refusal(&error))?;
+        let sent = async { self.landed(add(&made.producer, record).await?).await };
+        let sent = tokio::select! {
+            biased;
+            sent = sent => sent,
+            failure = self.access.renewed(made.renewal) => Err(Refusal::Kafka(failure)),
+        };
+        if let Err(Refusal::Kafka(_)) = &sent {
+            self.discard(|other| Arc::ptr_eq(&made.producer, &other.producer));
+            end(made);
         }
+        sent
     }
 
     /// Waits until a message that was added is safe.
@@ -147,6 +149,16 @@ impl Publisher {
         made.as_ref().is_some_and(|made| made.renewal != self.access.renewal())
     }
 
+    /// Forgets a producer that was made before the access to the brokers changed, and what it has.
+    pub(crate) fn discard_outdated(&self) {
+        self.discard(|made| made.renewal != self.access.renewal());
+    }
+
+    fn discard(&self, which: impl FnOnce(&Made) -> bool) {
+        let made = self.producer.lock().take_if(|made| which(made));
+        made.into_iter().for_each(end);
+    }
+
     /// Waits until it is outdated.
     pub(crate) async fn renewed(&self) -> Failure {
         let renewal = self.producer.lock().as_ref().map(|made| made.renewal);
@@ -163,16 +175,17 @@ impl Publisher {
         }
     }
 
-    fn producer(&self) -> Result<FutureProducer<Watch>, KafkaError> {
+    fn made(&self) -> Result<Made, KafkaError> {
         let mut kept = self.producer.lock();
         if let Some(made) = &*kept {
-            return Ok(made.producer.clone());
+            return Ok(made.clone());
         }
         let renewal = self.access.renewal();
         let watch = Watch::new(&self.condition);
         let producer = FutureProducer::from_config_and_context(&self.settings(), watch)?;
-        *kept = Some(Made { producer: producer.clone(), renewal });
-        Ok(producer)
+        let made = Made { producer: Arc::new(producer), renewal };
+        *kept = Some(made.clone());
+        Ok(made)
     }
 
     fn settings(&self) -> ClientConfig {
@@ -188,6 +201,32 @@ impl Publisher {
             .set("partitioner", "murmur2_random");
         settings
     }
+}
+
+/// Puts a message behind those that were added before; waits while the queue is full.
+async fn add(
+    producer: &FutureProducer<Watch>,
+    record: Record<'_>,
+) -> Result<DeliveryFuture, Refusal> {
+    let Record { topic, key, headers, payload, time_ms } = record;
+    let mut next =
+        FutureRecord::to(&topic).key(key).payload(&*payload).timestamp(time_ms).headers(headers);
+    loop {
+        match producer.send_result(next) {
+            Ok(delivery) => return Ok(delivery),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                next = back;
+                metrics::counter!("events_kafka_queue_full_total").increment(1);
+                tokio::time::sleep(QUEUE_WAIT).await;
+            }
+            Err((error, _)) => return Err(refusal(&error)),
+        }
+    }
+}
+
+/// Lets go of a producer without waiting for its threads.
+fn end(made: Made) {
+    drop(tokio::task::spawn_blocking(move || drop(made)));
 }
 
 fn refusal(error: &KafkaError) -> Refusal {

@@ -79,6 +79,9 @@ impl Worker for Relay {
 
     async fn turn(&self, held: Option<Held>, is_poll: bool) -> Turn {
         let mut hold = held;
+        if self.kafka.publisher.is_outdated() {
+            self.kafka.publisher.reset().await;
+        }
         let moved = async {
             if is_poll {
                 self.measure().await?;
@@ -125,9 +128,6 @@ impl Relay {
         let Some(held) = self.hold(hold).await? else { return Ok((Next::Standby, false)) };
         if horizon <= held.position {
             return Ok((Next::Idle, false));
-        }
-        if self.kafka.publisher.is_outdated() {
-            self.kafka.publisher.reset().await;
         }
         let mut acknowledged = held.position;
         // Boxed: it holds up to three batches.

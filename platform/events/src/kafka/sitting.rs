@@ -1,9 +1,9 @@
 //! A sitting of a member: a consumer in the group, and the messages in hand.
 //!
-//! Messages go to the lanes by their key, those that are there at the same time together. While a partition has too many in hand nothing more is taken;
-//! one that stays so is paused, so that the others go on, and resumed when half of them are done. Pausing is
-//! dear: the client throws away what it has read ahead and reads it again. A message that is not due yet
-//! pauses its partition until it is done.
+//! Messages go to the lanes by their key, those that are there at the same time together. While a partition
+//! has too many in hand nothing more is taken; one that stays so is paused, so that the others go on, and
+//! resumed when half of them are done. Pausing is dear: the client throws away what it has read ahead and
+//! reads it again. A message that is not due yet pauses its partition until it is done.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -13,11 +13,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, StreamConsumer};
+use rdkafka::consumer::{
+    BaseConsumer, Consumer, ConsumerContext, MessageStream, Rebalance, StreamConsumer,
+};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::statistics::Statistics;
@@ -27,6 +30,7 @@ use tokio::time::{Instant, sleep_until};
 use troupe_actors::{Scope, ServiceRef, Shards};
 use troupe_kernel::{Event, Failure};
 
+use super::Kafka;
 use super::client::Watch;
 use super::cloud_event;
 use super::group::Group;
@@ -147,20 +151,26 @@ pub(super) async fn sit(
     lanes: &Shards<LaneMessage>,
     seat: &Mutex<Option<Seat>>,
 ) -> Failure {
-    let access = &group.kafka.access;
+    let Kafka { access, aside, .. } = &*group.kafka;
     let renewed = access.renewed(access.renewal());
-    tokio::select! {
-        failure = take_part(group, lanes, seat) => failure,
-        failure = renewed => failure,
-    }
+    let number = group.sittings.begin();
+    let failure = tokio::select! {
+        failure = take_part(group, lanes, seat, number) => failure,
+        failure = renewed => {
+            aside.discard_outdated();
+            failure
+        }
+    };
+    group.sittings.end(number);
+    failure
 }
 
 async fn take_part(
     group: &Arc<Group>,
     lanes: &Shards<LaneMessage>,
     seat: &Mutex<Option<Seat>>,
+    number: u64,
 ) -> Failure {
-    let number = group.begin_sitting();
     let taken = match join(group).await {
         Ok(taken) => taken,
         Err(failure) => return failure,
@@ -258,7 +268,7 @@ struct Sitting<'a> {
 impl Sitting<'_> {
     async fn run(&mut self) -> Failure {
         let consumer = self.consumer.clone();
-        let mut messages = consumer.stream().ready_chunks(TOGETHER_MAX);
+        let mut messages = consumer.stream();
         loop {
             // Events that nobody asked for are done at once: the runtime and the end must get a turn.
             consume_budget().await;
@@ -266,7 +276,9 @@ impl Sitting<'_> {
             let went_on = tokio::select! {
                 biased;
                 Some((tickets, result)) = self.work.next() => result.map(|()| self.done(&tickets)),
-                Some(together) = messages.next(), if patience.is_none() => self.receive(together),
+                Some(first) = messages.next(), if patience.is_none() => {
+                    self.receive(first, &mut messages)
+                }
                 () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
                     self.lose_patience();
                     Ok(())
@@ -278,11 +290,16 @@ impl Sitting<'_> {
         }
     }
 
+    /// Takes a message and those that are there already. Each is taken before it is asked for the next:
+    /// meanwhile a partition may go to another member.
     fn receive(
         &mut self,
-        together: Vec<Result<BorrowedMessage<'_>, KafkaError>>,
+        first: Result<BorrowedMessage<'_>, KafkaError>,
+        messages: &mut MessageStream<'_, Ears>,
     ) -> Result<(), Failure> {
-        for message in together {
+        let mut next = Some(first);
+        for _ in 0..TOGETHER_MAX {
+            let Some(message) = next.take() else { break };
             match message {
                 Ok(message) => self.take(&message),
                 Err(KafkaError::MessageConsumptionFatal(code)) => {
@@ -298,6 +315,9 @@ impl Sitting<'_> {
                 Err(error) => {
                     tracing::warn!(consumer = self.group.reader.name(), %error, "a group could not read; it goes on by itself");
                 }
+            }
+            if self.full.is_none() {
+                next = messages.next().now_or_never().flatten();
             }
         }
         self.send_batches();

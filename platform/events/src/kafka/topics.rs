@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication, TopicResult};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::FutureProducer;
@@ -97,15 +97,13 @@ impl Topics {
         let options = AdminOptions::new()
             .request_timeout(Some(MAKE_TIMEOUT))
             .operation_timeout(Some(MAKE_TIMEOUT));
-        let made = tokio::time::timeout(2 * MAKE_TIMEOUT, admin.create_topics(&topics, &options));
-        let made = made.await;
-        // Their threads end without holding this one up.
-        drop(tokio::task::spawn_blocking(move || drop((admin, teller))));
-        let results = match made {
-            Ok(Ok(results)) => results,
-            Ok(Err(error)) => return Err(unavailable(&error.to_string())),
-            Err(_) => return Err(unavailable("no answer in time")),
-        };
+        let clients = Clients(Some((admin, teller)));
+        let results =
+            match tokio::time::timeout(2 * MAKE_TIMEOUT, clients.make(&topics, &options)).await {
+                Ok(Ok(results)) => results,
+                Ok(Err(error)) => return Err(unavailable(&error.to_string())),
+                Err(_) => return Err(unavailable("no answer in time")),
+            };
         for result in results {
             match result {
                 Ok(name) => tracing::info!(topic = name, "a topic was made"),
@@ -123,6 +121,31 @@ impl Topics {
             }
         }
         Ok(())
+    }
+}
+
+/// An administrator and who tells of it. Their threads end without holding up the one that lets go of them.
+struct Clients(Option<(AdminClient<Watch>, FutureProducer<Watch>)>);
+
+impl Clients {
+    async fn make(
+        &self,
+        topics: &[NewTopic<'_>],
+        options: &AdminOptions,
+    ) -> Result<Vec<TopicResult>, KafkaError> {
+        match &self.0 {
+            Some((admin, _)) => admin.create_topics(topics, options).await,
+            None => Err(KafkaError::Canceled),
+        }
+    }
+}
+
+impl Drop for Clients {
+    fn drop(&mut self) {
+        let clients = self.0.take();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn_blocking(move || drop(clients)));
+        }
     }
 }
 

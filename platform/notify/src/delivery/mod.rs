@@ -26,11 +26,10 @@ pub(crate) struct Office {
     open: Arc<OnceCell<RwLock<Arc<Open>>>>,
 }
 
-/// What a reload makes anew as a whole.
 struct Open {
     smtp: SmtpConfig,
-    templates: TemplateSet,
-    letterhead: Letterhead,
+    templates: Arc<TemplateSet>,
+    letterhead: Arc<Letterhead>,
     way: Way,
 }
 
@@ -115,12 +114,12 @@ impl Open {
         if !config.templates.as_os_str().is_empty() {
             templates.overlay(&config.templates).map_err(|fault| refused(&fault))?;
         }
-        let letterhead = Letterhead::new(config)?;
+        let letterhead = Arc::new(Letterhead::new(config)?);
         let way = match config.delivery {
             Delivery::File => Way::File(FileDelivery::new(&config.directory)),
             Delivery::Smtp => Way::Smtp(Box::new(SmtpDelivery::new(&config.smtp)?)),
         };
-        Ok(Self { smtp: config.smtp.clone(), templates, letterhead, way })
+        Ok(Self { smtp: config.smtp.clone(), templates: Arc::new(templates), letterhead, way })
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use troupe_kernel::{Change, ConfigFault, Reload};
+use troupe_kernel::{Change, ConfigFault, Failure, Reload};
 
-use super::{Delivery, Office, Open, Way};
+use super::{Office, Open, SmtpDelivery, Way};
 use crate::config::{NotifyConfig, SmtpConfig};
 
 impl Office {
@@ -22,17 +22,15 @@ impl Office {
         let opened = self.opened().await.map_err(|failure| fault("smtp", failure.detail()))?;
         let changed = opened.smtp.differences(&smtp);
         let Some((first, others)) = changed.split_first() else { return Ok(Change::none()) };
-        // Everything else stays as it was at the start.
-        let config = NotifyConfig { smtp, ..(*self.config).clone() };
-        let is_used = config.delivery == Delivery::Smtp;
-        let fresh = Open::read(Arc::new(config)).await;
-        let fresh = fresh.map_err(|failure| fault(first, failure.detail()))?;
-        if is_used
-            && let Way::Smtp(way) = &fresh.way
-            && let Some(refusal) = way.refusal().await
-        {
+        if matches!(opened.way, Way::File(_)) {
+            return Ok(changed.iter().fold(Change::none(), |change, key| change.later(key)));
+        }
+        let way = way(smtp.clone()).await.map_err(|failure| fault(first, failure.detail()))?;
+        if let Some(refusal) = way.refusal().await {
             return Err(fault(first, &refusal));
         }
+        let (templates, letterhead) = (opened.templates.clone(), opened.letterhead.clone());
+        let fresh = Arc::new(Open { smtp, templates, letterhead, way: Way::Smtp(Box::new(way)) });
         let open = self.open.clone();
         let make = move || {
             if let Some(slot) = open.get() {
@@ -42,4 +40,12 @@ impl Office {
         let change = Change::none().of(first, make);
         Ok(others.iter().fold(change, |change, key| change.of(key, || {})))
     }
+}
+
+/// It reads the file of the authorities.
+async fn way(smtp: SmtpConfig) -> Result<SmtpDelivery, Failure> {
+    let prepared = tokio::task::spawn_blocking(move || SmtpDelivery::new(&smtp)).await;
+    prepared.unwrap_or_else(|crash| {
+        Err(Failure::internal("notify.smtp.crashed", format!("preparing crashed: {crash}")))
+    })
 }

@@ -24,6 +24,9 @@ use crate::error::DeliveryFault;
 /// Answers to a login (RFC 4954, 6): the configuration is wrong, not the mail.
 const LOGIN_ANSWERS: [&str; 5] = ["454", "530", "534", "535", "538"];
 
+/// How long another login is tried.
+const TRY_WITHIN: Duration = Duration::from_secs(5);
+
 type Pool = AsyncSmtpTransport<Tokio1Executor>;
 
 /// Hands mails to an SMTP server.
@@ -63,7 +66,8 @@ impl SmtpDelivery {
     /// Why the server refuses this login; a server that is away refuses nobody.
     pub(super) async fn refusal(&self) -> Option<String> {
         let pool: Pool = self.builder.clone().build();
-        let tried = tokio::time::timeout(self.timeout, pool.test_connection()).await;
+        let within = self.timeout.min(TRY_WITHIN);
+        let tried = tokio::time::timeout(within, pool.test_connection()).await;
         let error = tried.ok()?.err()?;
         is_login(&error).then(|| {
             format!("the mail server refuses the new login ({error}); make it there first")
