@@ -297,32 +297,36 @@ impl Sitting<'_> {
         first: Result<BorrowedMessage<'_>, KafkaError>,
         messages: &mut MessageStream<'_, Ears>,
     ) -> Result<(), Failure> {
-        let mut next = Some(first);
-        for _ in 0..TOGETHER_MAX {
-            let Some(message) = next.take() else { break };
-            match message {
-                Ok(message) => self.take(&message),
-                Err(KafkaError::MessageConsumptionFatal(code)) => {
-                    return Err(Failure::unavailable(
-                        "events.kafka.group",
-                        format!("the group was left: {code}"),
-                    ));
-                }
-                // Said once for all clients of the node, and shown by the check `kafka` while it lasts.
-                Err(error) if means_away(&error) => {
-                    tracing::debug!(consumer = self.group.reader.name(), %error, "a group waits for the brokers");
-                }
-                Err(error) => {
-                    tracing::warn!(consumer = self.group.reader.name(), %error, "a group could not read; it goes on by itself");
-                }
-            }
-            if self.full.is_none() {
-                next = messages.next().now_or_never().flatten();
-            }
+        let (mut next, mut taken) = (Some(first), 0);
+        while let Some(message) = next {
+            self.hear(message)?;
+            taken += 1;
+            let goes_on = taken < TOGETHER_MAX && self.full.is_none();
+            next = if goes_on { messages.next().now_or_never().flatten() } else { None };
         }
         self.send_batches();
         let passed = std::mem::take(&mut self.passed);
         self.done(&passed);
+        Ok(())
+    }
+
+    fn hear(&mut self, message: Result<BorrowedMessage<'_>, KafkaError>) -> Result<(), Failure> {
+        match message {
+            Ok(message) => self.take(&message),
+            Err(KafkaError::MessageConsumptionFatal(code)) => {
+                return Err(Failure::unavailable(
+                    "events.kafka.group",
+                    format!("the group was left: {code}"),
+                ));
+            }
+            // Said once for all clients of the node, and shown by the check `kafka` while it lasts.
+            Err(error) if means_away(&error) => {
+                tracing::debug!(consumer = self.group.reader.name(), %error, "a group waits for the brokers");
+            }
+            Err(error) => {
+                tracing::warn!(consumer = self.group.reader.name(), %error, "a group could not read; it goes on by itself");
+            }
+        }
         Ok(())
     }
 
