@@ -9,6 +9,7 @@ mod access;
 mod client;
 mod cloud_event;
 mod condition;
+mod ears;
 mod group;
 mod headers;
 mod lane;

@@ -10,20 +10,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use parking_lot::Mutex;
-use rdkafka::ClientContext;
-use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::{
-    BaseConsumer, Consumer, ConsumerContext, MessageStream, Rebalance, StreamConsumer,
-};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{Consumer, MessageStream, StreamConsumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
@@ -33,6 +28,7 @@ use troupe_kernel::{Event, Failure};
 use super::Kafka;
 use super::client::Watch;
 use super::cloud_event;
+use super::ears::Ears;
 use super::group::Group;
 use super::lane::{Deliver, LANE_CAPACITY, LaneMessage, Mail};
 use super::ledger::{Ledger, Partition, Ticket};
@@ -83,64 +79,6 @@ impl Drop for Seat {
         let Some(consumer) = self.consumer.take() else { return };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             drop(runtime.spawn_blocking(move || drop(consumer)));
-        }
-    }
-}
-
-/// Hears what the group does and what the library says.
-pub(super) struct Ears {
-    watch: Watch,
-    consumer: String,
-    lag: Arc<AtomicU64>,
-    /// Partitions that went to other members and are in the ledger still.
-    revoked: Mutex<Vec<Partition>>,
-}
-
-impl ClientContext for Ears {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.watch.log(level, facility, text);
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-    fn stats(&self, statistics: Statistics) {
-        let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
-        let behind: u64 = partitions.filter_map(|each| u64::try_from(each.consumer_lag).ok()).sum();
-        self.lag.store(behind, Ordering::Relaxed);
-        metrics::gauge!("events_consumer_lag_positions", "consumer" => self.consumer.clone())
-            .set(behind as f64);
-        self.watch.stats(statistics);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.watch.error(error, reason);
-    }
-}
-
-impl ConsumerContext for Ears {
-    fn pre_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            Rebalance::Revoke(partitions) => {
-                self.revoked.lock().extend(partitions.elements().iter().map(|each| Partition {
-                    topic: each.topic().into(),
-                    number: each.partition(),
-                }));
-            }
-            Rebalance::Assign(partitions) => {
-                tracing::debug!(
-                    consumer = self.consumer,
-                    partitions = partitions.count(),
-                    "partitions were assigned"
-                );
-            }
-            Rebalance::Error(error) => {
-                tracing::warn!(consumer = self.consumer, %error, "a rebalance failed");
-            }
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
-        if let Err(error) = result {
-            tracing::debug!(consumer = self.consumer, %error, "offsets were not committed; the next commit has them");
         }
     }
 }
