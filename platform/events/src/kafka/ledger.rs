@@ -126,6 +126,17 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_comes_again_while_it_is_in_hand_counts_once() {
+        let mut ledger = Ledger::default();
+        let first = ledger.begin(partition(), 3);
+        let again = ledger.begin(partition(), 3);
+        assert_eq!(ledger.in_hand(&partition()), 1);
+        assert_eq!(ledger.end(&first), Some(3));
+        assert_eq!(ledger.end(&again), None);
+        assert_eq!(ledger.in_hand(&partition()), 0);
+    }
+
+    #[test]
     fn a_partition_is_paused_once() {
         let mut ledger = Ledger::default();
         assert!(!ledger.pause(&partition(), true), "nothing of it is in hand");
